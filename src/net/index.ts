@@ -1,0 +1,3 @@
+export * from './address.ts';
+export * from './port.ts';
+export * from './prefix.ts';

@@ -1,0 +1,70 @@
+import type {
+  ConfigMap,
+  Deployment,
+  Endpoints,
+  EndpointSlice,
+  Event,
+  KubeObject,
+  Lease,
+  Namespace,
+  NetworkPolicy,
+  Node,
+  Pod,
+  ReplicaSet,
+  Service,
+  ServiceAccount,
+} from './types/index.ts';
+
+/** Where a kind lives in the API. The type parameter is what its objects look like. */
+export interface Resource<T extends KubeObject = KubeObject> {
+  /** '' for core. */
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  /** Never set; carries T. */
+  readonly of?: T;
+}
+
+const resource = <T extends KubeObject>(group: string, version: string, plural: string, kind: string, namespaced = true): Resource<T> => ({
+  group,
+  version,
+  plural,
+  kind,
+  namespaced,
+});
+
+/** The resources podwire serves and reads. */
+export const resources = {
+  namespaces: resource<Namespace>('', 'v1', 'namespaces', 'Namespace', false),
+  nodes: resource<Node>('', 'v1', 'nodes', 'Node', false),
+  pods: resource<Pod>('', 'v1', 'pods', 'Pod'),
+  services: resource<Service>('', 'v1', 'services', 'Service'),
+  endpoints: resource<Endpoints>('', 'v1', 'endpoints', 'Endpoints'),
+  configMaps: resource<ConfigMap>('', 'v1', 'configmaps', 'ConfigMap'),
+  serviceAccounts: resource<ServiceAccount>('', 'v1', 'serviceaccounts', 'ServiceAccount'),
+  events: resource<Event>('', 'v1', 'events', 'Event'),
+  endpointSlices: resource<EndpointSlice>('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice'),
+  networkPolicies: resource<NetworkPolicy>('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy'),
+  deployments: resource<Deployment>('apps', 'v1', 'deployments', 'Deployment'),
+  replicaSets: resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet'),
+  leases: resource<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease'),
+} as const;
+
+/** `v1` or `apps/v1`. */
+export const apiVersionOf = ({ group, version }: Pick<Resource, 'group' | 'version'>): string => (group ? `${group}/${version}` : version);
+
+/** `/api/v1/namespaces/NS/pods/NAME`; without namespace the cluster-wide collection; without name the collection. */
+export function resourcePath(of: Resource, namespace?: string, name?: string, subresource?: string): string {
+  const parts = [of.group ? `/apis/${of.group}/${of.version}` : `/api/${of.version}`];
+  if (of.namespaced && namespace !== undefined) parts.push('namespaces', encodeURIComponent(namespace));
+  parts.push(of.plural);
+  if (name !== undefined) parts.push(encodeURIComponent(name));
+  if (subresource !== undefined) parts.push(subresource);
+  return parts.join('/');
+}
+
+/** `namespace/name`, or `name` when cluster-scoped: the key of every cache and store. */
+export const objectKey = ({ metadata }: { metadata: { namespace?: string; name: string } }): string =>
+  metadata.namespace ? `${metadata.namespace}/${metadata.name}` : metadata.name;
