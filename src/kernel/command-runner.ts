@@ -41,7 +41,8 @@ export class CommandError extends Error {
 }
 
 function explain(reason: CommandFailure, program: string, exitCode: number | undefined, stderr: string): string {
-  if (reason === 'not-installed') return `${program} is not installed; run scripts/setup.sh, or install the Debian package that provides it`;
+  if (reason === 'not-installed')
+    return `${program} is not installed; run scripts/setup.sh, or install the Debian package that provides it`;
   if (reason === 'timeout') return 'did not finish in time';
   return stderr.trim().slice(0, 2_000) || `exit code ${exitCode}`;
 }
@@ -59,7 +60,12 @@ export const systemRunner: CommandRunner = {
     });
     const { stdout, stderr, exitCode } = result;
     if (exitCode !== undefined && (exitCode === 0 || options.acceptExitCodes?.includes(exitCode))) return { stdout, stderr, exitCode };
-    throw new CommandError(failureOf(result), [command, ...args], exitCode, stderr || (exitCode === undefined ? (result.message ?? '') : ''));
+    throw new CommandError(
+      failureOf(result),
+      [command, ...args],
+      exitCode,
+      stderr || (exitCode === undefined ? (result.message ?? '') : ''),
+    );
   },
 };
 

@@ -26,7 +26,11 @@ export function parsePrefix(text: string, options: { strict?: boolean } = {}): P
   const prefix = tryParsePrefix(text, options);
   if (prefix) return prefix;
   const loose = options.strict ? tryParsePrefix(text) : undefined;
-  throw new RangeError(loose ? `${JSON.stringify(text)} has host bits set; did you mean ${loose.text}?` : `${JSON.stringify(text)} is not a CIDR such as 10.244.0.0/16`);
+  throw new RangeError(
+    loose
+      ? `${JSON.stringify(text)} has host bits set; did you mean ${loose.text}?`
+      : `${JSON.stringify(text)} is not a CIDR such as 10.244.0.0/16`,
+  );
 }
 
 /** The prefix of `length` bits that holds the address. */

@@ -13,7 +13,11 @@ export interface HealthServerOptions {
  * Serves /healthz, /livez, /readyz (200 or 503, `?verbose` lists each check) and /metrics (Prometheus text) of one daemon.
  * Returns the address it listens on and a function that closes it. Rejects with the socket's error, e.g. EADDRINUSE.
  */
-export async function startHealthServer(options: HealthServerOptions, health: Health, metrics: Registry): Promise<{ address: AddressInfo; close(): Promise<void> }> {
+export async function startHealthServer(
+  options: HealthServerOptions,
+  health: Health,
+  metrics: Registry,
+): Promise<{ address: AddressInfo; close(): Promise<void> }> {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
     if (pathname === '/metrics') {
