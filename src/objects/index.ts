@@ -1,3 +1,15 @@
-export * from './label-selector.ts';
-export * from './resource.ts';
-export type * from './types/index.ts';
+export * from './client.ts';
+export { findDuplicateKeys } from './duplicate-keys.ts';
+export * from './json-merge-patch.ts';
+export * from './kind.ts';
+export * from './kinds.ts';
+export * from './openapi.ts';
+export * from './patch-error.ts';
+export * from './protobuf.ts';
+export * from './scale.ts';
+export * from './selectors.ts';
+export { allocateServiceAddresses, type ServicePool, type ServiceUse, serviceUse } from './service-addresses.ts';
+export * from './strategic-merge.ts';
+export * from './strict.ts';
+export { describeCauses } from './validation/causes.ts';
+export * from './time.ts';

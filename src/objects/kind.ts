@@ -21,6 +21,8 @@ export interface Subresources {
   /** autoscaling/v1 Scale: reads and writes spec.replicas; the selector is spec.selector as a string. */
   readonly scale?: boolean;
   readonly binding?: boolean;
+  /** PUT of spec.finalizers (namespaces alone). */
+  readonly finalize?: boolean;
 }
 
 /** All that the API server knows of a kind. Adding a kind is adding one of these. Every function is pure. */

@@ -50,6 +50,15 @@ export const resources = {
   deployments: resource<Deployment>('apps', 'v1', 'deployments', 'Deployment'),
   replicaSets: resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet'),
   leases: resource<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease'),
+  secrets: resource('', 'v1', 'secrets', 'Secret'),
+  daemonSets: resource('apps', 'v1', 'daemonsets', 'DaemonSet'),
+  statefulSets: resource('apps', 'v1', 'statefulsets', 'StatefulSet'),
+  ingresses: resource('networking.k8s.io', 'v1', 'ingresses', 'Ingress'),
+  ingressClasses: resource('networking.k8s.io', 'v1', 'ingressclasses', 'IngressClass', false),
+  roles: resource('rbac.authorization.k8s.io', 'v1', 'roles', 'Role'),
+  roleBindings: resource('rbac.authorization.k8s.io', 'v1', 'rolebindings', 'RoleBinding'),
+  clusterRoles: resource('rbac.authorization.k8s.io', 'v1', 'clusterroles', 'ClusterRole', false),
+  clusterRoleBindings: resource('rbac.authorization.k8s.io', 'v1', 'clusterrolebindings', 'ClusterRoleBinding', false),
 } as const;
 
 /** `v1` or `apps/v1`. */

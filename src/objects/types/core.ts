@@ -69,6 +69,9 @@ export interface Container {
   ports?: ContainerPort[];
   readinessProbe?: Probe;
   livenessProbe?: Probe;
+  startupProbe?: Probe;
+  /** On an init container, `Always` makes it a sidecar. */
+  restartPolicy?: 'Always';
   imagePullPolicy?: string;
 }
 
@@ -81,7 +84,7 @@ export interface ContainerPort {
 }
 
 export interface Probe {
-  httpGet?: { path?: string; port: IntOrString; host?: string; scheme?: string };
+  httpGet?: { path?: string; port: IntOrString; host?: string; scheme?: string; httpHeaders?: { name: string; value: string }[] };
   tcpSocket?: { port: IntOrString; host?: string };
   exec?: { command?: string[] };
   initialDelaySeconds?: number;
@@ -89,6 +92,7 @@ export interface Probe {
   timeoutSeconds?: number;
   successThreshold?: number;
   failureThreshold?: number;
+  terminationGracePeriodSeconds?: number;
 }
 
 export interface PodStatus {
@@ -122,7 +126,15 @@ export interface ContainerStatus {
 export interface ContainerState {
   waiting?: { reason?: string; message?: string };
   running?: { startedAt?: string };
-  terminated?: { exitCode: number; signal?: number; reason?: string; message?: string; startedAt?: string; finishedAt?: string; containerID?: string };
+  terminated?: {
+    exitCode: number;
+    signal?: number;
+    reason?: string;
+    message?: string;
+    startedAt?: string;
+    finishedAt?: string;
+    containerID?: string;
+  };
 }
 
 export interface Service extends KubeObject {

@@ -1,0 +1,9 @@
+import { ageColumn, column, nameColumn } from '../print/columns.ts';
+import { resources } from '../resource.ts';
+import { declareKind } from './declare.ts';
+
+export const serviceAccountKind = declareKind({
+  resource: resources.serviceAccounts,
+  shortNames: ['sa'],
+  columns: [nameColumn, column('Secrets', 'Number of secrets named in it.', (account) => (account['secrets'] ?? []).length), ageColumn],
+});
