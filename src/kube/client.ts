@@ -1,4 +1,4 @@
-import type { KubeObject, Resource } from '../objects/index.ts';
+import type { KubeObject, Resource } from '../objects/client.ts';
 
 export interface ListOptions {
   /** Undefined lists all namespaces. */
@@ -14,7 +14,10 @@ export interface ObjectList<T> {
 
 export type WatchEvent<T> =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: T }
-  | { readonly type: 'BOOKMARK'; readonly object: { readonly metadata: { readonly resourceVersion: string; readonly annotations?: Record<string, string> } } };
+  | {
+      readonly type: 'BOOKMARK';
+      readonly object: { readonly metadata: { readonly resourceVersion: string; readonly annotations?: Record<string, string> } };
+    };
 
 export type PatchType = 'merge' | 'json' | 'strategic';
 
@@ -32,11 +35,23 @@ export interface KubeClient {
   get<T extends KubeObject>(resource: Resource<T>, name: string, namespace?: string): Promise<T>;
   list<T extends KubeObject>(resource: Resource<T>, options?: ListOptions): Promise<ObjectList<T>>;
   /** Events after `resourceVersion`, until the signal aborts or the server ends the stream. An ERROR event throws ApiError. */
-  watch<T extends KubeObject>(resource: Resource<T>, resourceVersion: string, options: ListOptions, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
+  watch<T extends KubeObject>(
+    resource: Resource<T>,
+    resourceVersion: string,
+    options: ListOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent<T>>;
   create<T extends KubeObject>(resource: Resource<T>, object: T): Promise<T>;
   /** PUT: fails with Conflict when metadata.resourceVersion is set and stale. */
   update<T extends KubeObject>(resource: Resource<T>, object: T, subresource?: string): Promise<T>;
-  patch<T extends KubeObject>(resource: Resource<T>, name: string, namespace: string | undefined, type: PatchType, patch: unknown, subresource?: string): Promise<T>;
+  patch<T extends KubeObject>(
+    resource: Resource<T>,
+    name: string,
+    namespace: string | undefined,
+    type: PatchType,
+    patch: unknown,
+    subresource?: string,
+  ): Promise<T>;
   delete(resource: Resource, name: string, namespace?: string, options?: DeleteOptions): Promise<void>;
   /** POST of a subresource, such as pods/binding. */
   createSubresource(resource: Resource, name: string, namespace: string | undefined, subresource: string, body: unknown): Promise<unknown>;

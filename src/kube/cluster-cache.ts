@@ -1,4 +1,4 @@
-import type { KubeObject, Resource } from '../objects/index.ts';
+import type { KubeObject, Resource } from '../objects/client.ts';
 import type { ListOptions } from './client.ts';
 import type { Informer } from './informer.ts';
 
@@ -11,7 +11,9 @@ export interface ClusterCache {
 }
 
 /** Builds each informer once. */
-export function createClusterCache(start: <T extends KubeObject>(resource: Resource<T>, options: ListOptions) => Informer<T>): ClusterCache {
+export function createClusterCache(
+  start: <T extends KubeObject>(resource: Resource<T>, options: ListOptions) => Informer<T>,
+): ClusterCache {
   const informers = new Map<string, Informer<KubeObject>>();
   return {
     informer<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Informer<T> {

@@ -1,4 +1,4 @@
-import type { Status } from '../objects/index.ts';
+import type { Status } from '../objects/client.ts';
 
 /** The API server answered with an error. `status` is its meta/v1 Status. */
 export class ApiError extends Error {
@@ -14,7 +14,10 @@ export class ApiError extends Error {
   }
 }
 
-const withReason = (reason: string) => (error: unknown): error is ApiError => error instanceof ApiError && error.reason === reason;
+const withReason =
+  (reason: string) =>
+  (error: unknown): error is ApiError =>
+    error instanceof ApiError && error.reason === reason;
 
 export const isNotFound = withReason('NotFound');
 export const isConflict = withReason('Conflict');

@@ -1,4 +1,4 @@
-import { type KubeObject, objectKey, type Resource } from '../objects/index.ts';
+import { type KubeObject, objectKey, type Resource } from '../objects/client.ts';
 import { type ClusterCache, createClusterCache } from './cluster-cache.ts';
 import type { ChangeListener, Informer } from './informer.ts';
 
@@ -34,7 +34,9 @@ export function createFakeCluster(): FakeCluster {
     stores.set(resource.plural, made);
     return made;
   };
-  const cache = createClusterCache(<T extends KubeObject>(resource: Resource<T>) => fakeOf(resource as unknown as Resource) as unknown as Informer<T>);
+  const cache = createClusterCache(
+    <T extends KubeObject>(resource: Resource<T>) => fakeOf(resource as unknown as Resource) as unknown as Informer<T>,
+  );
   const change = (resource: Resource, key: string, after: KubeObject | undefined): void => {
     const { store, listeners } = fakeOf(resource);
     const before = store.get(key);

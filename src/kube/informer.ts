@@ -1,4 +1,4 @@
-import type { KubeObject } from '../objects/index.ts';
+import type { KubeObject } from '../objects/client.ts';
 
 /** What changed: `before` undefined on add, `after` undefined on delete. */
 export type ChangeListener<T> = (before: T | undefined, after: T | undefined) => void;
