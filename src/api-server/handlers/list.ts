@@ -1,0 +1,65 @@
+import { apiVersionOf } from '../../objects/index.ts';
+import type { ApiRequest, ApiResponse } from '../api-request.ts';
+import type { CachedObject } from '../cached-object.ts';
+import { encodeContinue, expiredContinue, type ListOptions, parseListOptions } from '../list-options.ts';
+import type { Registry } from '../registry/registry.ts';
+import { type Selection, selectionOf } from '../selection.ts';
+import { expired } from '../status-errors.ts';
+import { parseIncludeObject, toMetadata, toTable } from '../table.ts';
+import { waitForRevision } from './get.ts';
+
+interface Page {
+  readonly objects: readonly CachedObject[];
+  readonly metadata: { resourceVersion: string; continue?: string; remainingItemCount?: number };
+}
+
+/** GET of a collection. */
+export async function handleList(registry: Registry, request: ApiRequest): Promise<ApiResponse> {
+  const { info, query } = request;
+  const options = parseListOptions(query);
+  await waitForRevision(registry, options.continueFrom?.revision ?? options.resourceVersion);
+  const page = selectPage(registry, request, selectionOf(info.kind, info.namespace, query), options);
+  return { code: 200, json: render(registry, request, page) };
+}
+
+function selectPage({ cache }: Registry, { info }: ApiRequest, selection: Selection, options: ListOptions): Page {
+  const { limit, continueFrom, match, resourceVersion } = options;
+  const now = cache.revision();
+  // All pages of a list are of the revision of its first.
+  const revision = continueFrom?.revision ?? (match === 'Exact' ? resourceVersion! : now);
+  if (revision < cache.oldestRevision()) {
+    throw continueFrom ? expiredContinue() : expired(`The resourceVersion for the provided list is too old.`);
+  }
+  const resource = cache.of(info.kind);
+  let objects = revision === now ? resource.list(selection.prefix) : resource.listAt(selection.prefix, revision);
+  if (continueFrom) objects = objects.filter(({ key }) => key > continueFrom.after);
+  if (selection.filtered) objects = objects.filter((object) => selection.matches(object));
+  const metadata: Page['metadata'] = { resourceVersion: String(revision) };
+  if (limit === 0 || objects.length <= limit) return { objects, metadata };
+  const page = objects.slice(0, limit);
+  metadata.continue = encodeContinue({ revision, after: page.at(-1)!.key });
+  // With a selector the reference does not count what it has not looked at.
+  if (!selection.filtered) metadata.remainingItemCount = objects.length - limit;
+  return { objects: page, metadata };
+}
+
+function render(registry: Registry, { info, query, accepted }: ApiRequest, { objects, metadata }: Page): string {
+  const { resource } = info.kind;
+  if (accepted.form === 'table') {
+    const options = { includeObject: parseIncludeObject(query), headers: true, now: registry.clock.now() };
+    return JSON.stringify(
+      toTable(
+        info.kind,
+        objects.map((object) => object.parse()),
+        metadata,
+        options,
+      ),
+    );
+  }
+  if (accepted.form === 'metadata') {
+    const items = objects.map((object) => toMetadata(object.parse()));
+    return JSON.stringify({ kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items });
+  }
+  const head = `{"kind":"${resource.kind}List","apiVersion":"${apiVersionOf(resource)}","metadata":${JSON.stringify(metadata)},"items":[`;
+  return `${head}${objects.map((object) => object.itemJson).join(',')}]}`;
+}

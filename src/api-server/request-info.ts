@@ -1,0 +1,73 @@
+import { findKind, type KindDeclaration } from '../objects/index.ts';
+import { badRequest, noSuchPath } from './status-errors.ts';
+
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
+
+/** What a request to a resource asks for: what authorization, admission and metrics go by. */
+export interface RequestInfo {
+  readonly verb: Verb;
+  readonly kind: KindDeclaration;
+  /** '' for cluster-scoped resources, and for all namespaces. */
+  readonly namespace: string;
+  /** '' for collections. */
+  readonly name: string;
+  /** '' for the object itself. */
+  readonly subresource: string;
+}
+
+const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize']);
+
+/**
+ * Reads method, path and query of a request below /api/VERSION or /apis/GROUP/VERSION (the reference's RequestInfoFactory).
+ * @throws StatusError 404 for a path that leads nowhere, 400 for one that is not properly encoded.
+ */
+export function parseRequestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
+  const [root, ...parts] = decodePath(path);
+  const group = root === 'apis' ? parts.shift() : '';
+  const version = parts.shift();
+  if (!version || group === undefined || (root === 'apis' && group === '')) throw noSuchPath();
+  let namespace = '';
+  let rest = parts;
+  if (parts[0] === 'namespaces' && parts.length > 2 && !namespaceSubresources.has(parts[2]!)) {
+    namespace = parts[1]!;
+    rest = parts.slice(2);
+  }
+  const [plural = '', name = '', subresource = '', ...tooMuch] = rest;
+  const kind = findKind(group, version, plural);
+  if (!kind || tooMuch.length > 0 || (namespace && !kind.resource.namespaced)) throw noSuchPath();
+  // An object of a namespaced kind has no path outside its namespace.
+  if (name && kind.resource.namespaced && !namespace) throw noSuchPath();
+  return { verb: verbOf(method, name, query), kind, namespace, name, subresource };
+}
+
+function decodePath(path: string): string[] {
+  try {
+    const parts = path
+      .replace(/^\/+|\/+$/g, '')
+      .split('/')
+      .map(decodeURIComponent);
+    if (parts.some((part) => part === '' || part.includes('/') || part.includes('\0'))) throw noSuchPath();
+    return parts;
+  } catch (error) {
+    throw error instanceof URIError ? badRequest('the path is not properly encoded') : error;
+  }
+}
+
+function verbOf(method: string, name: string, query: URLSearchParams): Verb {
+  switch (method) {
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return name ? 'delete' : 'deletecollection';
+    default:
+      if (name) return 'get';
+      return isTrue(query.get('watch')) ? 'watch' : 'list';
+  }
+}
+
+/** Go's strconv.ParseBool, and a parameter without a value. */
+export const isTrue = (value: string | null): boolean => value !== null && ['', '1', 't', 'true', 'T', 'TRUE', 'True'].includes(value);
