@@ -1,0 +1,65 @@
+import { type LinkOperation, type LinkRoute, linkAddressText } from '../../dataplane/links.ts';
+
+/** The operation as lines for `ip -batch`. @throws RangeError for a name or path that cannot be written on such a line. */
+export function operationLines(operation: LinkOperation): string[] {
+  switch (operation.op) {
+    case 'ensure-bridge':
+      // The MAC comes with the creation: a bridge without one of its own takes a port's and changes it when that port leaves.
+      return [`link add name ${word(operation.name)} address ${operation.mac} mtu ${operation.mtu} type bridge`];
+    case 'add-veth': {
+      const { name, mac, mtu, master, peer } = operation;
+      return [
+        `link add name ${word(name)} address ${mac} mtu ${mtu}${master ? ` master ${word(master)}` : ''} type veth ` +
+          `peer name ${word(peer.name)} address ${peer.mac} mtu ${peer.mtu} netns ${word(peer.namespace)}`,
+      ];
+    }
+    case 'set-link': {
+      const { name, up, mtu, alias, linkLocal } = operation;
+      const settings: string[] = [];
+      if (mtu !== undefined) settings.push(`mtu ${mtu}`);
+      if (alias !== undefined) settings.push(`alias ${word(alias)}`);
+      if (linkLocal !== undefined) settings.push(`addrgenmode ${linkLocal ? 'eui64' : 'none'}`);
+      if (up !== undefined) settings.push(up ? 'up' : 'down');
+      return settings.length === 0 ? [] : [`link set dev ${word(name)} ${settings.join(' ')}`];
+    }
+    case 'set-bridge-port':
+      return [`link set dev ${word(operation.name)} type bridge_slave hairpin ${operation.hairpin ? 'on' : 'off'}`];
+    case 'delete-link':
+      return [`link delete dev ${word(operation.name)}`];
+    case 'ensure-address': {
+      const { address, device } = operation;
+      return [`addr replace ${linkAddressText(address)} dev ${word(device)}${address.address.family === 6 ? ' nodad' : ' broadcast +'}`];
+    }
+    case 'delete-address':
+      return [`addr delete ${linkAddressText(operation.address)} dev ${word(operation.device)}`];
+    case 'ensure-route':
+      return [`route replace ${routeWords(operation.route)}`];
+    case 'delete-route':
+      return [`route delete ${routeWords(operation.route)}`];
+    case 'ensure-neighbour':
+      return [`neigh replace ${operation.address.text} lladdr ${operation.mac} dev ${word(operation.device)} nud reachable`];
+    case 'forget-neighbour':
+      // `neigh delete` of an unknown neighbour ends the whole batch (iproute2 6.1 calls exit); a flush that matches nothing does not.
+      return [`neigh flush to ${operation.address.text} dev ${word(operation.device)}`];
+  }
+}
+
+function routeWords({ destination, gateway, device, table, metric, mtu, advmss, scope }: LinkRoute): string {
+  const words = [destination.text];
+  if (gateway) words.push('via', gateway.text);
+  if (device) words.push('dev', word(device));
+  if (table !== undefined) words.push('table', String(table));
+  if (metric !== undefined) words.push('metric', String(metric));
+  if (scope !== undefined) words.push('scope', String(scope));
+  if (mtu !== undefined) words.push('mtu', String(mtu));
+  if (advmss !== undefined) words.push('advmss', String(advmss));
+  return words.join(' ');
+}
+
+/** iproute2 splits a batch line at blanks, knows both quotes and no escapes, and takes # for a comment. */
+function word(text: string): string {
+  if (/^[\w.:/@+,=-]+$/.test(text)) return text;
+  // oxlint-disable-next-line no-control-regex
+  if (text !== '' && !/["\\\u0000-\u001f]/.test(text)) return `"${text}"`;
+  throw new RangeError(`${JSON.stringify(text)} cannot be given to ip`);
+}

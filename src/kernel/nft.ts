@@ -1,0 +1,94 @@
+import type { NftTable, NftTransaction } from '../dataplane/nft.ts';
+import { parseNftTable } from '../dataplane/nft-parse.ts';
+import { printNftTransaction } from '../dataplane/nft-print.ts';
+import { CommandError, type CommandRunner } from './command-runner.ts';
+
+/** Why nft failed, in a few stable words. */
+export type NftErrorCode = 'not-installed' | 'not-permitted' | 'not-found' | 'exists' | 'busy' | 'syntax' | 'failed';
+
+/** nft refused something. The kernel's tables are as before: a transaction is done whole or not at all. */
+export class NftError extends Error {
+  readonly code: NftErrorCode;
+  constructor(code: NftErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'NftError';
+    this.code = code;
+  }
+}
+
+export interface NftCounter {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** nftables of the current network namespace: one table of family inet at a time, others are not looked at. */
+export interface Nft {
+  /** The table, or undefined when there is none. @throws NftError */
+  read(table: string): Promise<NftTable | undefined>;
+  /** Asks nft and the kernel whether they would take the transaction, without doing it. @throws NftError */
+  check(transaction: NftTransaction): Promise<void>;
+  /** Does the transaction, whole or not at all. @throws NftError */
+  apply(transaction: NftTransaction): Promise<void>;
+  /** What the table's named counters have counted; empty without the table. @throws NftError */
+  counters(table: string): Promise<ReadonlyMap<string, NftCounter>>;
+}
+
+/** nftables through the `nft` tool (1.0.6 or later), one process a call, transactions over standard input. */
+export function createNft(runner: CommandRunner): Nft {
+  const run = async (args: readonly string[], input?: string): Promise<string> => {
+    try {
+      return (await runner.run('nft', args, { timeout: 120_000, ...(input === undefined ? {} : { input }) })).stdout;
+    } catch (error) {
+      throw classify(error);
+    }
+  };
+  const listed = async (args: readonly string[]): Promise<string | undefined> => {
+    try {
+      return await run(args);
+    } catch (error) {
+      if (error instanceof NftError && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  };
+  return {
+    async read(table) {
+      const listing = await listed(['--json', 'list', 'table', 'inet', table]);
+      return listing === undefined ? undefined : parseNftTable(table, listing);
+    },
+    async check(transaction) {
+      await run(['--check', '--file', '-'], printNftTransaction(transaction));
+    },
+    async apply(transaction) {
+      await run(['--file', '-'], printNftTransaction(transaction));
+    },
+    async counters(table) {
+      const listing = await listed(['--json', 'list', 'counters', 'table', 'inet', table]);
+      if (listing === undefined) return new Map();
+      const { nftables } = JSON.parse(listing) as {
+        nftables: { counter?: { name: string; table: string; packets: number; bytes: number } }[];
+      };
+      return new Map(
+        nftables.flatMap(({ counter }) =>
+          counter?.table === table ? [[counter.name, { packets: counter.packets, bytes: counter.bytes }]] : [],
+        ),
+      );
+    },
+  };
+}
+
+const codes: readonly (readonly [RegExp, NftErrorCode])[] = [
+  [/syntax error|unknown identifier|Could not resolve/i, 'syntax'],
+  [/Operation not permitted|Permission denied/i, 'not-permitted'],
+  [/No such file or directory|does not exist/i, 'not-found'],
+  [/File exists|conflicting intervals/i, 'exists'],
+  [/Device or resource busy/i, 'busy'],
+];
+
+function classify(error: unknown): unknown {
+  if (!(error instanceof CommandError)) return error;
+  if (error.reason === 'not-installed') return new NftError('not-installed', 'nft is not installed (Debian package nftables)', error);
+  if (error.reason === 'not-permitted')
+    return new NftError('not-permitted', 'nft needs root, or CAP_NET_ADMIN in this network namespace', error);
+  const code = error.reason === 'failed' ? (codes.find(([words]) => words.test(error.stderr))?.[1] ?? 'failed') : 'failed';
+  return new NftError(code, error.message, error);
+}
