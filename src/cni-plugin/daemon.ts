@@ -1,0 +1,175 @@
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { listReservations, releaseAddresses } from '../ipam/index.ts';
+import { type CommandRunner, systemRunner } from '../kernel/command-runner.ts';
+import { namespaceIdentity, readBootId } from '../kernel/namespace-identity.ts';
+import { createNetlink } from '../kernel/netlink/netlink.ts';
+import type { ClusterCache } from '../kube/cluster-cache.ts';
+import { resources } from '../objects/client.ts';
+import type { DaemonContext, NodeDaemon } from '../runtime/daemon.ts';
+import type { Logger } from '../runtime/log.ts';
+import { Gauge } from '../runtime/metrics.ts';
+import { builtFile } from '../runtime/program-files.ts';
+import { startSyncLoop } from '../runtime/sync-loop.ts';
+import { type ClaimFiles, openClaimFiles } from '../storage/claim-files.ts';
+import { installExecutable, isInstalled, readFileIfThere, writeFileAtomically } from '../storage/install-file.ts';
+import { compileInstallation, diffInstallation, type Installation, type InstallationChange, podCIDRsOf } from './installation.ts';
+import { type InstallerInput, type InstallerOptions, installerOptions } from './installer-options.ts';
+import { attachmentText, strayLinks, withoutNamespace } from './reconcile.ts';
+import { pluginType } from './render/conflist.ts';
+import { attachmentReports, type CniReport } from './report.ts';
+
+export interface InstallerDeps {
+  readonly cluster: ClusterCache;
+  /** The executable to install. Default: {@link builtExecutable}. */
+  readonly executable?: string;
+  /** Runs commands in the node's network namespace. Default: in this process's. */
+  readonly runner?: CommandRunner;
+}
+
+/** Where the build puts the plugin's executable; seen alike from the sources and from the built program. */
+export const builtExecutable = builtFile(`cni/${pluginType}`);
+
+/**
+ * Keeps the CNI plugin of one node installed: the executable in `binDir`, and a network configuration made from the pod CIDRs of its Node in
+ * `confDir`. At the start it releases the addresses of pods that are gone. Stopping leaves everything in place.
+ * @throws RangeError for an option, Error when the executable has not been built
+ */
+export async function startCniInstaller(
+  input: InstallerInput,
+  deps: InstallerDeps,
+  context: DaemonContext,
+): Promise<NodeDaemon<CniReport>> {
+  const options = installerOptions(input);
+  const executable = checkExecutable(deps.executable ?? builtExecutable);
+  const log = context.log.child({ component: 'cni' });
+  const store = openReservations(options.stateDir, options.network);
+  await releaseLeftovers(options, store, deps.runner ?? systemRunner, log);
+
+  const nodes = deps.cluster.informer(resources.nodes);
+  const podCIDRs = (): readonly string[] => podCIDRsOf(nodes.store.get(options.nodeName));
+  const paths = pathsOf(options);
+  let problem: string | undefined = 'not installed yet';
+  const loop = startSyncLoop<readonly string[], Installation, InstallationChange>({
+    name: 'cni',
+    log,
+    clock: context.clock,
+    snapshot: () => (nodes.synced ? podCIDRs() : undefined),
+    compile: (cidrs) => compileInstallation(options, cidrs),
+    read: () => Promise.resolve({ conflist: readFileIfThere(paths.conflist), executable: isInstalled(executable, paths.executable) }),
+    diff: diffInstallation,
+    apply(change) {
+      applyInstallation(change, executable, paths);
+      log.info({ change: Object.keys(change), podCIDRs: podCIDRs() }, 'installed');
+      return Promise.resolve();
+    },
+    onTurn({ error }) {
+      if (error) problem = error instanceof Error ? error.message : String(error);
+      else if (!nodes.synced) problem = 'the Node has not been read yet';
+      else problem = podCIDRs().length === 0 ? `Node ${options.nodeName} has no spec.podCIDRs` : undefined;
+    },
+    minInterval: 100,
+    resyncInterval: 30_000,
+  });
+  const stopListening = nodes.onChange((before, after) => {
+    if ((after ?? before)?.metadata.name === options.nodeName) loop.trigger();
+  });
+  void nodes.whenSynced().then(() => loop.trigger());
+  context.health.addReady('cni', () => problem);
+
+  const attachments = cachedReports(store);
+  context.metrics.registerMetric(
+    new Gauge({
+      name: 'podwire_cni_attachments',
+      help: 'Pods of this node that hold addresses.',
+      registers: [],
+      collect() {
+        this.set(attachments().length);
+      },
+    }),
+  );
+  return {
+    report: () => ({
+      network: options.network,
+      bridge: options.bridge,
+      podCIDRs: podCIDRs(),
+      conflist: existsSync(paths.conflist) ? paths.conflist : '',
+      executable: paths.executable,
+      attachments: attachments(),
+      problems: problem === undefined ? [] : [problem],
+    }),
+    async stop() {
+      stopListening();
+      await loop.stop();
+    },
+  };
+}
+
+/** The reservations of a network, as the plugin writes them. */
+export const openReservations = (stateDir: string, network: string): ClaimFiles => openClaimFiles(join(stateDir, network), readBootId());
+
+/** Installs once, for these pod CIDRs. Returns the paths written to. @throws as {@link startCniInstaller}; RangeError for a pod CIDR */
+export function installOnce(
+  input: InstallerInput,
+  podCIDRs: readonly string[],
+  executable: string = builtExecutable,
+): { conflist: string; executable: string } {
+  const options = installerOptions(input);
+  const paths = pathsOf(options);
+  const { conflist } = compileInstallation(options, podCIDRs);
+  applyInstallation({ executable: true, conflist }, checkExecutable(executable), paths);
+  return paths;
+}
+
+const pathsOf = ({ confDir, confFile, binDir }: InstallerOptions) => ({
+  conflist: join(confDir, confFile),
+  executable: join(binDir, pluginType),
+});
+
+function checkExecutable(path: string): string {
+  if (!existsSync(path)) throw new Error(`the CNI plugin's executable ${path} is missing; build it with: npm run build`);
+  return path;
+}
+
+/** The executable first: a runtime that sees the configuration runs it. */
+function applyInstallation(change: InstallationChange, executable: string, paths: { conflist: string; executable: string }): void {
+  if (change.executable) installExecutable(executable, paths.executable);
+  if (!('conflist' in change)) return;
+  if (change.conflist === undefined) rmSync(paths.conflist, { force: true });
+  else writeFileAtomically(paths.conflist, change.conflist, 0o644);
+}
+
+/** Releases what pods hold whose runner died before it could DEL them, and says what else does not add up. */
+async function releaseLeftovers(options: InstallerOptions, store: ClaimFiles, runner: CommandRunner, log: Logger): Promise<void> {
+  const netlink = createNetlink(runner);
+  // Ports before reservations: a link is made after its reservation and deleted before it.
+  const ports = await netlink.readPorts(options.bridge);
+  const { reservations, unexplained } = listReservations(store);
+  const doubtful = withoutNamespace(reservations, (path) => namespaceIdentity(path)?.inode);
+  const { links } = await netlink.read(doubtful.map(({ hostLink }) => hostLink));
+  for (const record of doubtful.filter(({ hostLink }) => !links.has(hostLink))) {
+    releaseAddresses(store, record);
+    log.info(
+      { attachment: attachmentText(record), addresses: record.addresses.map(({ text }) => text), netns: record.netns },
+      'released the addresses of a pod that is gone',
+    );
+  }
+  const stray = strayLinks(ports, reservations);
+  if (stray.length > 0) log.warn({ links: stray, bridge: options.bridge }, 'links without a reservation; left alone');
+  if (unexplained.length > 0)
+    log.warn({ names: unexplained, stateDir: options.stateDir }, 'files in the state folder that are no reservation; left alone');
+}
+
+/** Reads the reservations anew only after they changed. */
+function cachedReports(store: ClaimFiles): () => CniReport['attachments'] {
+  let version: string | undefined;
+  let reports: CniReport['attachments'] = [];
+  return () => {
+    const now = store.version();
+    if (now !== version) {
+      reports = attachmentReports(listReservations(store).reservations);
+      version = now;
+    }
+    return reports;
+  };
+}

@@ -1,0 +1,88 @@
+import { AddressesExhaustedError, checkRoom, familyOf, listReservations } from '../ipam/index.ts';
+import { add } from './add.ts';
+import { check } from './check.ts';
+import { remove } from './delete.ts';
+import { CniError, cniErrorCodes, toCniError } from './errors.ts';
+import { type Attachment, type CniRequest, type Invocation, parseRequest } from './input.ts';
+import type { PluginOptions } from './options.ts';
+import type { CniPorts } from './ports.ts';
+import { renderError, renderVersions } from './render/result.ts';
+import { type CniVersion, isSupportedVersion, latestVersion } from './versions.ts';
+
+/** What the program prints on standard output, and its exit code. */
+export interface InvocationOutcome {
+  readonly stdout: string;
+  readonly exitCode: 0 | 1;
+}
+
+/** One run of the plugin: request -> plan -> result. Never throws: every failure is an error object. `ports` is opened only when it is needed. */
+export async function invoke(invocation: Invocation, ports: () => CniPorts): Promise<InvocationOutcome> {
+  try {
+    const result = await execute(parseRequest(invocation), ports);
+    return { stdout: result ? `${JSON.stringify(result)}\n` : '', exitCode: 0 };
+  } catch (error) {
+    return { stdout: `${JSON.stringify(renderError(toCniError(error), versionOf(invocation.stdin)))}\n`, exitCode: 1 };
+  }
+}
+
+async function execute(request: CniRequest, open: () => CniPorts): Promise<object | undefined> {
+  if (request.command === 'VERSION') return renderVersions(request.cniVersion);
+  const ports = open();
+  const { options } = request;
+  switch (request.command) {
+    case 'ADD':
+      return add(options, request.attachment, ports);
+    case 'CHECK':
+      await check(options, request.attachment, request.prevResult, ports);
+      return undefined;
+    case 'DEL':
+      await remove(options.bridge, request.attachment, ports.openStore(options.ipam.dataDir, options.name), ports);
+      return undefined;
+    case 'GC':
+      await collect(options, request.valid, ports);
+      return undefined;
+    case 'STATUS':
+      status(options, ports);
+      return undefined;
+  }
+}
+
+/** GC (CNI spec 1.1.0, section 2): removes every attachment of this network that is not valid. Tries all, then reports the first failure. */
+async function collect(
+  options: PluginOptions,
+  valid: readonly Pick<Attachment, 'containerId' | 'ifname'>[],
+  ports: CniPorts,
+): Promise<void> {
+  const store = ports.openStore(options.ipam.dataDir, options.name);
+  const wanted = new Set(valid.map(({ containerId, ifname }) => `${containerId}@${ifname}`));
+  const errors: unknown[] = [];
+  for (const record of listReservations(store).reservations) {
+    if (wanted.has(`${record.containerId}@${record.ifname}`)) continue;
+    try {
+      await remove(options.bridge, record, store, ports);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+/** STATUS (CNI spec 1.1.0, section 2): could an ADD succeed now? */
+function status(options: PluginOptions, ports: CniPorts): void {
+  try {
+    checkRoom(ports.openStore(options.ipam.dataDir, options.name), options.ipam.ranges);
+  } catch (error) {
+    if (error instanceof AddressesExhaustedError)
+      throw new CniError(cniErrorCodes.unavailable, `network ${options.name}: ${error.message}`);
+    throw error;
+  }
+  for (const family of options.isGateway ? new Set(options.ipam.ranges.map(familyOf)) : []) {
+    if (!ports.forwards(family)) throw new CniError(cniErrorCodes.limitedConnectivity, `the node does not forward IPv${family}`);
+  }
+}
+
+/** The version to answer an error in: the configuration's if it can be told. */
+function versionOf(stdin: string): CniVersion {
+  const version = /"cniVersion"\s*:\s*"([\d.]+)"/.exec(stdin.slice(0, 1024 * 1024))?.[1];
+  return version !== undefined && isSupportedVersion(version) ? version : latestVersion;
+}

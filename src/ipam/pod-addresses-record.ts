@@ -1,0 +1,53 @@
+import { type Address, tryParseAddress } from '../net/index.ts';
+
+/** Who has addresses: one attachment of a container to a network. */
+export interface AddressOwner {
+  readonly containerId: string;
+  readonly ifname: string;
+}
+
+/** What is written down about an attachment, as JSON. */
+export interface ReservationRecord extends AddressOwner {
+  /** Name of the network. */
+  readonly network: string;
+  /** `namespace/name`, when the runtime told. */
+  readonly pod?: string;
+  /** Path of the network namespace, and its inode number. */
+  readonly netns: string;
+  readonly netnsInode: number;
+  /** Name of the node's end of the veth pair. */
+  readonly hostLink: string;
+  readonly addresses: readonly Address[];
+  /** `releasing`: a DEL has begun. */
+  readonly state: 'reserved' | 'releasing';
+  readonly bootId: string;
+  /** RFC 3339. */
+  readonly reservedAt: string;
+}
+
+/** File name of an owner: neither part holds an @ or a slash. */
+export const ownerKey = ({ containerId, ifname }: AddressOwner): string => `${containerId}@${ifname}`;
+
+export const sameOwner = (a: AddressOwner, b: AddressOwner): boolean => a.containerId === b.containerId && a.ifname === b.ifname;
+
+export const encodeReservation = (record: ReservationRecord): string =>
+  `${JSON.stringify({ ...record, addresses: record.addresses.map(({ text }) => text) }, null, 2)}\n`;
+
+/** Undefined for anything that {@link encodeReservation} did not write. */
+export function decodeReservation(text: string): ReservationRecord | undefined {
+  let fields: Record<string, unknown>;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null) return undefined;
+    fields = value as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  const { containerId, ifname, network, pod, netns, netnsInode, hostLink, addresses, state, bootId, reservedAt } = fields;
+  for (const field of [containerId, ifname, network, netns, hostLink, bootId, reservedAt]) if (typeof field !== 'string') return undefined;
+  if (pod !== undefined && typeof pod !== 'string') return undefined;
+  if (typeof netnsInode !== 'number' || (state !== 'reserved' && state !== 'releasing') || !Array.isArray(addresses)) return undefined;
+  const parsed = addresses.map((address) => (typeof address === 'string' ? tryParseAddress(address) : undefined));
+  if (parsed.includes(undefined)) return undefined;
+  return { ...(fields as unknown as ReservationRecord), addresses: parsed as Address[] };
+}

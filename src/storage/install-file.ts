@@ -1,0 +1,80 @@
+import {
+  chmodSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+/** Puts text into a file at once: readers see the old text or the new, never a part. Makes the folder. @throws the system's error */
+export function writeFileAtomically(path: string, text: string, mode: number): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  const temporary = temporaryOf(path);
+  try {
+    writeFileSync(temporary, text, { mode });
+    // The mode above is cut by the umask.
+    chmodSync(temporary, mode);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Content of a small text file; undefined when there is none. @throws the system's error otherwise */
+export function readFileIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Is `target` what {@link installExecutable} would make it? Compares inode, or size and time of change. */
+export function isInstalled(source: string, target: string): boolean {
+  const from = statSync(source);
+  const to = statSync(target, { throwIfNoEntry: false });
+  if (!to) return false;
+  if (from.ino === to.ino && from.dev === to.dev) return true;
+  return from.size === to.size && Math.abs(from.mtimeMs - to.mtimeMs) < 1;
+}
+
+/**
+ * Puts an executable in place by renaming, so that one that runs is not written to: a hard link on the same file system, a copy elsewhere.
+ * Makes the folder. @throws the system's error
+ */
+export function installExecutable(source: string, target: string): void {
+  if (isInstalled(source, target)) return;
+  mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+  const temporary = temporaryOf(target);
+  try {
+    rmSync(temporary, { force: true });
+    linkOrCopy(source, temporary);
+    renameSync(temporary, target);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function linkOrCopy(source: string, target: string): void {
+  try {
+    linkSync(source, target);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK') throw error;
+    copyFileSync(source, target);
+    const { atime, mtime } = statSync(source);
+    chmodSync(target, 0o755);
+    utimesSync(target, atime, mtime);
+  }
+}
+
+/** In the same folder, so that the rename stays on one file system; hidden, so that no runtime takes it for a configuration or a plugin. */
+const temporaryOf = (path: string): string => join(dirname(path), `.${basename(path)}.${process.pid}`);
