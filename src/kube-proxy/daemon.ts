@@ -1,0 +1,190 @@
+import { existsSync } from 'node:fs';
+import type { CommandRunner } from '../kernel/command-runner.ts';
+import { createConntrack, isMissingTool } from '../kernel/conntrack.ts';
+import { createIptables, type Iptables, IptablesError } from '../kernel/iptables.ts';
+import { writeSysctls } from '../kernel/sysctl.ts';
+import { diffIptables } from '../dataplane/iptables-diff.ts';
+import type { ClusterCache } from '../kube/cluster-cache.ts';
+import type { Family } from '../net/index.ts';
+import { type EndpointSlice, resources } from '../objects/client.ts';
+import type { DaemonContext, NodeDaemon } from '../runtime/daemon.ts';
+import type { Logger } from '../runtime/log.ts';
+import { startSyncLoop } from '../runtime/sync-loop.ts';
+import { createFamilyLoop, type UdpFlows } from './family-loop.ts';
+import type { ProxyInput } from './input.ts';
+import { createProxyMetrics } from './metrics.ts';
+import { type ProxyOptions, type ProxyOptionsInput, resolveProxyOptions } from './options.ts';
+import { emptyIptables, proxyOwner } from './render/iptables.ts';
+import { type ProxyReport, reportServices } from './report.ts';
+
+export interface ProxyDependencies {
+  readonly cluster: ClusterCache;
+  /** Runs iptables, ip6tables, conntrack and sysctl in the node's network namespace. */
+  readonly runner: CommandRunner;
+}
+
+/**
+ * Starts the service proxy of one node. Resolves when the tools have been found to work; the first sync follows once the caches are filled.
+ * Stopping leaves all rules in place. @throws ProxyError for bad options, IptablesError when iptables cannot be used.
+ */
+export async function startProxy(
+  input: ProxyOptionsInput,
+  { cluster, runner }: ProxyDependencies,
+  context: DaemonContext,
+): Promise<NodeDaemon<ProxyReport>> {
+  const options = resolveProxyOptions(input);
+  const { clock, health } = context;
+  const log = context.log.child({ component: 'proxy' });
+  const drivers = driversOf(options, runner, log);
+  const initial = await Promise.all(drivers.map((driver) => driver.read()));
+  if (options.localhostNodePorts && options.families.includes('IPv4'))
+    await writeSysctls(runner, [['net/ipv4/conf/all/route_localnet', '1']]);
+
+  const metrics = createProxyMetrics(context.metrics);
+  const services = cluster.informer(resources.services);
+  const slices = cluster.informer(resources.endpointSlices);
+  const nodes = cluster.informer(resources.nodes, { fieldSelector: `metadata.name=${options.nodeName}` });
+  const snapshot = (): ProxyInput | undefined =>
+    services.synced && slices.synced && nodes.synced
+      ? {
+          nodeName: options.nodeName,
+          node: nodes.store.get(options.nodeName),
+          services: services.store.values(),
+          endpointSlices: slices.store.values(),
+        }
+      : undefined;
+
+  const flows = trackedFlows(runner, log);
+  /** When endpoints changed, by the controller's clock (ms), and not yet in the kernel; for each family. */
+  const waiting = new Map<Family, number[]>(drivers.map(({ family }) => [family, []]));
+  const families = drivers.map((iptables, index) => {
+    const { family } = iptables;
+    const onRestoreFailed = (error: unknown): void => {
+      if (error instanceof IptablesError && error.code === 'lock-held') metrics.lockHeld(family);
+      metrics.restoreFailed(family);
+    };
+    const onSynced = (): void => {
+      for (const changedAt of waiting.get(family)!.splice(0)) metrics.latency(family, Math.max(0, clock.now() - changedAt) / 1_000);
+    };
+    return createFamilyLoop({ iptables, flows, options, context, metrics, snapshot, onRestoreFailed, onSynced }, initial[index]!);
+  });
+  const loops = families.map(({ parts }) => startSyncLoop(parts));
+
+  const trigger = (): void => {
+    metrics.queued(clock.now() / 1_000);
+    for (const loop of loops) loop.trigger();
+  };
+  const stopListening = [
+    services.onChange(() => {
+      metrics.changed('services');
+      trigger();
+    }),
+    slices.onChange((_, after) => {
+      metrics.changed('endpoints');
+      const changedAt = triggerTimeOf(after);
+      if (changedAt !== undefined) for (const times of waiting.values()) if (times.length < 10_000) times.push(changedAt);
+      trigger();
+    }),
+    nodes.onChange(trigger),
+  ];
+  void Promise.all([services.whenSynced(), slices.whenSynced(), nodes.whenSynced()]).then(trigger, () => undefined);
+
+  const patience = 2 * Math.max(options.syncPeriod, 30_000);
+  const startedAt = clock.now();
+  const reports = () => families.map((family) => family.report());
+  health.addReady('proxy', () => {
+    const pending = reports().find(({ lastSync }) => lastSync === 0);
+    return pending && `IPv${pending.family}: ${pending.problem ?? 'not synced yet'}`;
+  });
+  health.addLive('proxy', () => {
+    const late = reports().find(({ problem, lastSync }) => problem !== undefined && clock.now() - (lastSync || startedAt) > patience);
+    return late && `IPv${late.family}: ${late.problem}`;
+  });
+
+  return {
+    async stop() {
+      for (const stop of stopListening) stop();
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
+    report() {
+      const each = reports();
+      return {
+        mode: 'iptables',
+        services: reportServices(families.flatMap((family) => family.model() ?? [])),
+        lastSync: Math.min(...each.map(({ lastSync }) => lastSync)),
+        families: each,
+      };
+    },
+  };
+}
+
+/** Removes every chain and jump of the proxy from both families; rules of others stay. Returns how many chains went. */
+export async function cleanupProxy(input: ProxyOptionsInput, runner: CommandRunner, log: Logger): Promise<number> {
+  const options = resolveProxyOptions(input);
+  let removed = 0;
+  for (const driver of driversOf(options, runner, log)) {
+    const change = diffIptables(await driver.read(), emptyIptables(driver.family), proxyOwner(driver.family, options));
+    if (!change) continue;
+    await driver.apply(change);
+    for (const { operations } of change.tables) removed += operations.filter(({ op }) => op === 'delete-chain').length;
+  }
+  return removed;
+}
+
+function driversOf(options: ProxyOptions, runner: CommandRunner, log: Logger): Iptables[] {
+  return options.families.flatMap((name) => {
+    if (name === 'IPv6' && !existsSync('/proc/sys/net/ipv6')) {
+      log.warn('this kernel has no IPv6: programming IPv4 only');
+      return [];
+    }
+    return [
+      explainMissing(createIptables(runner, name === 'IPv4' ? 4 : 6, { variant: options.iptables, lockTimeout: options.lockTimeout })),
+    ];
+  });
+}
+
+/** Adds what to do to the errors of somebody who has just begun. */
+function explainMissing(driver: Iptables): Iptables {
+  return {
+    ...driver,
+    async read() {
+      try {
+        return await driver.read();
+      } catch (error) {
+        if (!(error instanceof IptablesError) || error.code !== 'not-permitted') throw error;
+        throw new IptablesError(
+          error.code,
+          `${error.message.trim()} (the service proxy needs root, or CAP_NET_ADMIN and CAP_NET_RAW)`,
+          undefined,
+          error,
+        );
+      }
+    },
+  };
+}
+
+/** Connection tracking by the conntrack tool; without it a warning, once. */
+function trackedFlows(runner: CommandRunner, log: Logger): UdpFlows {
+  const conntrack = createConntrack(runner);
+  let isMissing = false;
+  return {
+    async list(family) {
+      if (isMissing) return undefined;
+      try {
+        return await conntrack.listUdp(family);
+      } catch (error) {
+        if (!isMissingTool(error)) throw error;
+        isMissing = true;
+        log.warn('the conntrack tool is not installed: UDP clients may keep sending to endpoints that are gone');
+        return undefined;
+      }
+    },
+    delete: (family, groups) => conntrack.deleteUdp(family, groups),
+  };
+}
+
+/** When the endpoints of the slice changed, as the controller noted it; ms since the epoch. */
+function triggerTimeOf(slice: EndpointSlice | undefined): number | undefined {
+  const time = Date.parse(slice?.metadata.annotations?.['endpoints.kubernetes.io/last-change-trigger-time'] ?? '');
+  return Number.isNaN(time) ? undefined : time;
+}

@@ -1,0 +1,180 @@
+import type { IptablesRuleset } from '../dataplane/iptables.ts';
+import { applyIptables } from '../dataplane/iptables-apply.ts';
+import { diffIptables, type IptablesChange } from '../dataplane/iptables-diff.ts';
+import { type FlowGroup, groupFlows, type TrackedFlow } from '../dataplane/flows.ts';
+import type { Iptables } from '../kernel/iptables.ts';
+import type { Family } from '../net/index.ts';
+import type { DaemonContext } from '../runtime/daemon.ts';
+import type { SyncLoopParts } from '../runtime/sync-loop.ts';
+import { createProxyCompiler } from './compile.ts';
+import { nodeFacts, type ProxyInput } from './input.ts';
+import { countRules, type ProxyMetrics } from './metrics.ts';
+import type { ProxyModel } from './model.ts';
+import type { ProxyOptions } from './options.ts';
+import { createIptablesRenderer, proxyOwner } from './render/iptables.ts';
+import type { FamilyReport } from './report.ts';
+import { mayHaveStaleFlows, staleFlows } from './stale-flows.ts';
+
+/** What the loop of one family reaches the world through. */
+export interface FamilyLoopDependencies {
+  readonly iptables: Iptables;
+  readonly flows: UdpFlows;
+  readonly options: ProxyOptions;
+  readonly context: DaemonContext;
+  readonly metrics: ProxyMetrics;
+  snapshot(): ProxyInput | undefined;
+  onRestoreFailed(error: unknown): void;
+  /** After a turn without error. */
+  onSynced(): void;
+}
+
+/** Connection tracking's UDP flows. */
+export interface UdpFlows {
+  /** Undefined when this machine cannot tell. */
+  list(family: Family): Promise<readonly TrackedFlow[] | undefined>;
+  delete(family: Family, groups: readonly FlowGroup[]): Promise<void>;
+}
+
+export interface FamilyLoop {
+  readonly parts: SyncLoopParts<ProxyInput, State, Change>;
+  /** The last compiled model; undefined before the first. */
+  model(): ProxyModel | undefined;
+  report(): FamilyReport;
+}
+
+/** What the kernel holds, or shall hold; and the model it came from, which is undefined while that is not known. */
+interface State {
+  readonly rules: IptablesRuleset;
+  readonly model: ProxyModel | undefined;
+  /** Addresses of the node, in whose node ports stale flows may be. */
+  readonly nodeAddresses: ReadonlySet<string>;
+}
+
+interface Change {
+  readonly restore: IptablesChange | undefined;
+  /** Look for UDP flows to endpoints that are gone. */
+  readonly cleanFlows: boolean;
+}
+
+/** The loop of one family: input -> model -> rules -> smallest restore -> kernel. `initial` is what the kernel held just now. */
+export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: IptablesRuleset): FamilyLoop {
+  const { iptables, flows, options, metrics, context } = dependencies;
+  const { family } = iptables;
+  const { clock } = context;
+  const log = context.log.child({ component: 'proxy', family: `IPv${family}` });
+  const compile = createProxyCompiler(family);
+  const render = createIptablesRenderer(options);
+  const owner = proxyOwner(family, options);
+
+  /** Kept over turns, so that a sync reads nothing; given up when it may be wrong. */
+  let kernel: { rules: IptablesRuleset; readAt: number } | undefined = { rules: initial, readAt: clock.monotonic() };
+  let applied: ProxyModel | undefined;
+  let latest: ProxyModel | undefined;
+  let toldProblems = '';
+  let lastSync = 0;
+  let lastChange: FamilyReport['lastChange'];
+  let problem: string | undefined;
+
+  async function read(): Promise<State> {
+    // The resync turn comes one period after the last turn; the tenth is for the jitter of timers.
+    if (!kernel || clock.monotonic() - kernel.readAt > options.syncPeriod * 0.9)
+      kernel = { rules: await iptables.read(), readAt: clock.monotonic() };
+    return { rules: kernel.rules, model: applied, nodeAddresses: new Set() };
+  }
+
+  async function restore(change: IptablesChange, model: ProxyModel): Promise<void> {
+    const before = kernel;
+    kernel = undefined;
+    const start = clock.monotonic();
+    let bytes: number;
+    try {
+      bytes = await iptables.apply(change);
+    } catch (error) {
+      dependencies.onRestoreFailed(error);
+      throw error;
+    }
+    if (before) kernel = { rules: applyIptables(before.rules, change), readAt: before.readAt };
+    lastChange = { at: clock.now(), milliseconds: clock.monotonic() - start, bytes };
+    const lines = change.tables.reduce((sum, { operations }) => sum + operations.length, 0);
+    if (kernel) metrics.programmed(family, kernel.rules, lines, model);
+    log.debug({ bytes, lines, milliseconds: lastChange.milliseconds }, 'rules changed');
+  }
+
+  async function cleanFlows({ model, nodeAddresses }: State): Promise<void> {
+    const tracked = model && (await flows.list(family));
+    if (!tracked) return;
+    const stale = staleFlows(tracked, applied, model, nodeAddresses);
+    if (stale.length === 0) return;
+    await flows.delete(family, groupFlows(stale));
+    metrics.staleFlowsDeleted(family, stale.length);
+    log.info({ flows: stale.length }, 'deleted UDP flows to endpoints that are gone');
+  }
+
+  function tellProblems({ problems }: ProxyModel): void {
+    const text = JSON.stringify(problems);
+    if (text !== toldProblems) for (const each of problems) log.warn(each, `cannot program ${each.object}: ${each.field} ${each.reason}`);
+    toldProblems = text;
+  }
+
+  const parts: SyncLoopParts<ProxyInput, State, Change> = {
+    name: `proxy IPv${family}`,
+    log,
+    clock,
+    snapshot: () => dependencies.snapshot(),
+    compile(input) {
+      const model = compile(input);
+      const node = nodeFacts(input.nodeName, input.node, family);
+      latest = model;
+      tellProblems(model);
+      return { rules: render(model, node), model, nodeAddresses: new Set(node.addresses.map(({ text }) => text)) };
+    },
+    read,
+    diff(actual, desired) {
+      const change = {
+        restore: diffIptables(actual.rules, desired.rules, owner),
+        cleanFlows: mayHaveStaleFlows(actual.model, desired.model!),
+      };
+      if (change.restore || change.cleanFlows) return change;
+      applied = desired.model;
+      return undefined;
+    },
+    async apply(change, desired) {
+      if (change.restore) await restore(change.restore, desired.model!);
+      if (change.cleanFlows) await cleanFlows(desired);
+      applied = desired.model;
+    },
+    onTurn({ error, duration }) {
+      problem = error === undefined ? undefined : String(error);
+      if (error !== undefined) kernel = undefined;
+      else if (latest) {
+        lastSync = clock.now();
+        metrics.turn(family, duration / 1_000, lastSync / 1_000);
+        dependencies.onSynced();
+      }
+    },
+    minInterval: options.minSyncPeriod,
+    resyncInterval: options.syncPeriod,
+  };
+
+  return {
+    parts,
+    model: () => latest,
+    report: () => ({
+      family,
+      services: latest?.services.length ?? 0,
+      backends: latest?.services.reduce((sum, { backends }) => sum + backends.length, 0) ?? 0,
+      rules: kernel ? countOwnRules(kernel.rules) : 0,
+      lastSync,
+      lastChange,
+      problem,
+      unprogrammed: latest?.problems.map(({ object, field, reason }) => `${object} ${field}: ${reason}`) ?? [],
+    }),
+  };
+
+  function countOwnRules({ tables }: IptablesRuleset): number {
+    let count = 0;
+    for (const [table, chains] of tables)
+      count += countRules([...chains].filter(([name]) => owner.ownsChain(table, name)).map(([, chain]) => chain));
+    return count;
+  }
+}

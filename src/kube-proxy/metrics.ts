@@ -1,0 +1,115 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { IptablesRuleset } from '../dataplane/iptables.ts';
+import type { Family } from '../net/index.ts';
+import type { ProxyModel } from './model.ts';
+
+/** What a turn of one family's loop reports. */
+export interface ProxyMetrics {
+  queued(seconds: number): void;
+  turn(family: Family, seconds: number, finishedAt: number): void;
+  restoreFailed(family: Family): void;
+  lockHeld(family: Family): void;
+  programmed(family: Family, rules: IptablesRuleset, restored: number, model: ProxyModel): void;
+  changed(resource: 'services' | 'endpoints'): void;
+  /** Seconds from an endpoint's change, as the controller stamped it, to the kernel. */
+  latency(family: Family, seconds: number): void;
+  staleFlowsDeleted(family: Family, count: number): void;
+}
+
+/** Registers kube-proxy's metrics, by its names. */
+export function createProxyMetrics(registry: Registry): ProxyMetrics {
+  const registers = [registry];
+  const labelNames = ['ip_family'];
+  const exponential = [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384];
+  const name = (suffix: string): string => `kubeproxy_${suffix}`;
+  const duration = new Histogram({
+    name: name('sync_proxy_rules_duration_seconds'),
+    help: 'Time of one sync.',
+    labelNames,
+    buckets: exponential,
+    registers,
+  });
+  const last = new Gauge({
+    name: name('sync_proxy_rules_last_timestamp_seconds'),
+    help: 'When the rules were last in sync.',
+    labelNames,
+    registers,
+  });
+  const lastQueued = new Gauge({
+    name: name('sync_proxy_rules_last_queued_timestamp_seconds'),
+    help: 'When a sync was last asked for.',
+    registers,
+  });
+  const failures = new Counter({
+    name: name('sync_proxy_rules_iptables_restore_failures_total'),
+    help: 'Failed restores.',
+    labelNames,
+    registers,
+  });
+  const locks = new Counter({
+    name: name('sync_proxy_rules_xtables_lock_timeouts_total'),
+    help: 'Syncs given up because of the xtables lock.',
+    labelNames,
+    registers,
+  });
+  const perTable = ['ip_family', 'table'];
+  const total = new Gauge({ name: name('sync_proxy_rules_iptables_total'), help: 'Rules in the kernel.', labelNames: perTable, registers });
+  const restored = new Gauge({
+    name: name('sync_proxy_rules_iptables_last'),
+    help: 'Lines sent by the last sync that changed something.',
+    labelNames,
+    registers,
+  });
+  const services = new Counter({ name: name('sync_proxy_rules_service_changes_total'), help: 'Changes of services seen.', registers });
+  const endpoints = new Counter({
+    name: name('sync_proxy_rules_endpoint_changes_total'),
+    help: 'Changes of endpoint slices seen.',
+    registers,
+  });
+  const noLocal = new Gauge({
+    name: name('sync_proxy_rules_no_local_endpoints_total'),
+    help: 'Service ports with a policy Local and no local endpoint.',
+    labelNames: ['ip_family', 'traffic_policy'],
+    registers,
+  });
+  const programming = new Histogram({
+    name: name('network_programming_duration_seconds'),
+    help: 'From the change of an endpoint to the kernel.',
+    labelNames,
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 5, 10, 15, 30, 60, 120, 300],
+    registers,
+  });
+  const stale = new Counter({
+    name: name('conntrack_reconciler_deleted_entries_total'),
+    help: 'Stale UDP flows deleted.',
+    labelNames,
+    registers,
+  });
+  const label = (family: Family) => ({ ip_family: `IPv${family}` });
+  return {
+    queued: (seconds) => lastQueued.set(seconds),
+    turn(family, seconds, finishedAt) {
+      duration.observe(label(family), seconds);
+      last.set(label(family), finishedAt);
+    },
+    restoreFailed: (family) => failures.inc(label(family)),
+    lockHeld: (family) => locks.inc(label(family)),
+    programmed(family, rules, lines, { services: ports }) {
+      for (const [table, chains] of rules.tables) total.set({ ...label(family), table }, countRules(chains.values()));
+      restored.set(label(family), lines);
+      const without = (policy: 'internalPolicy' | 'externalPolicy') =>
+        ports.filter((port) => port[policy] === 'Local' && port.hasEndpoints && port.localBackends.length === 0).length;
+      noLocal.set({ ...label(family), traffic_policy: 'internal' }, without('internalPolicy'));
+      noLocal.set({ ...label(family), traffic_policy: 'external' }, without('externalPolicy'));
+    },
+    changed: (resource) => (resource === 'services' ? services : endpoints).inc(),
+    latency: (family, seconds) => programming.observe(label(family), seconds),
+    staleFlowsDeleted: (family, count) => stale.inc(label(family), count),
+  };
+}
+
+export function countRules(chains: Iterable<{ readonly rules: readonly unknown[] }>): number {
+  let count = 0;
+  for (const { rules } of chains) count += rules.length;
+  return count;
+}

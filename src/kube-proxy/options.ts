@@ -1,0 +1,85 @@
+import { type Static, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { type Family, type Prefix, parsePrefix, tryParsePrefix } from '../net/index.ts';
+import { ProxyError } from './errors.ts';
+
+/** Options of the service proxy, with kube-proxy's defaults unless said otherwise. */
+export const proxyOptionsSchema = Type.Object(
+  {
+    nodeName: Type.String({ minLength: 1, maxLength: 253, description: 'name of the Node object of this machine' }),
+    mode: Type.String({ default: 'iptables', description: 'iptables' }),
+    families: Type.Array(Type.Union([Type.Literal('IPv4'), Type.Literal('IPv6')]), { minItems: 1, default: ['IPv4', 'IPv6'] }),
+    clusterCIDRs: Type.Array(Type.String(), { default: [], description: 'pod CIDRs of the cluster, at most one of each family' }),
+    detectLocalMode: Type.Union(
+      [Type.Literal('ClusterCIDR'), Type.Literal('NodeCIDR'), Type.Literal('BridgeInterface'), Type.Literal('InterfaceNamePrefix')],
+      { default: 'ClusterCIDR', description: "how traffic of this node's pods (or the cluster's) is told from traffic of others" },
+    ),
+    podBridgeInterface: Type.String({ default: '', maxLength: 15 }),
+    podInterfaceNamePrefix: Type.String({ default: '', maxLength: 15 }),
+    masqueradeAll: Type.Boolean({ default: false, description: 'masquerade everything that goes to a cluster IP' }),
+    masqueradeBit: Type.Integer({ default: 14, minimum: 0, maximum: 31, description: 'bit of the packet mark that asks for masquerading' }),
+    nodePortAddresses: Type.Array(Type.String(), {
+      default: [],
+      description: 'CIDRs whose addresses serve node ports, or "primary"; empty means every address',
+    }),
+    localhostNodePorts: Type.Boolean({ default: true, description: 'serve IPv4 node ports on 127.0.0.1 too (sets route_localnet)' }),
+    minSyncPeriod: Type.Number({
+      default: 50,
+      minimum: 0,
+      description: 'least time between two syncs, ms (kube-proxy: 1000; a sync here costs less)',
+    }),
+    syncPeriod: Type.Number({ default: 30_000, minimum: 50, description: 'how often the kernel is read and repaired, ms' }),
+    iptables: Type.Union([Type.Literal('auto'), Type.Literal('nft'), Type.Literal('legacy')], {
+      default: 'auto',
+      description: 'which iptables to drive; auto takes the one that `iptables` stands for',
+    }),
+    lockTimeout: Type.Integer({ default: 5, minimum: 0, maximum: 600, description: 'seconds to wait for the xtables lock' }),
+  },
+  { additionalProperties: false },
+);
+
+/** What a caller gives: only `nodeName` is required. */
+export type ProxyOptionsInput = Pick<Static<typeof proxyOptionsSchema>, 'nodeName'> & Partial<Static<typeof proxyOptionsSchema>>;
+export type ProxyOptions = Readonly<Static<typeof proxyOptionsSchema>>;
+
+/** Fills in the defaults, checks and freezes. @throws ProxyError naming the option and the reason. */
+export function resolveProxyOptions(input: ProxyOptionsInput): ProxyOptions {
+  const options = Value.Default(proxyOptionsSchema, structuredClone(input));
+  if (!Value.Check(proxyOptionsSchema, options)) {
+    const [error] = Value.Errors(proxyOptionsSchema, options);
+    throw new ProxyError('invalid-options', `proxy option ${error?.instancePath.slice(1) || 'object'}: ${error?.message ?? 'is invalid'}`);
+  }
+  if (options.mode !== 'iptables') {
+    throw new ProxyError('mode-unsupported', `proxy option mode: ${JSON.stringify(options.mode)} is not supported; use "iptables"`);
+  }
+  checkCIDRs('clusterCIDRs', options.clusterCIDRs);
+  if (options.clusterCIDRs.length > new Set(options.clusterCIDRs.map((text) => parsePrefix(text).family)).size) {
+    throw new ProxyError('invalid-options', 'proxy option clusterCIDRs: at most one CIDR of each family');
+  }
+  checkCIDRs(
+    'nodePortAddresses',
+    options.nodePortAddresses[0] === 'primary' && options.nodePortAddresses.length === 1 ? [] : options.nodePortAddresses,
+  );
+  if (options.detectLocalMode === 'BridgeInterface' && options.podBridgeInterface === '') {
+    throw new ProxyError('invalid-options', 'proxy option podBridgeInterface: needed with detectLocalMode BridgeInterface');
+  }
+  if (options.detectLocalMode === 'InterfaceNamePrefix' && options.podInterfaceNamePrefix === '') {
+    throw new ProxyError('invalid-options', 'proxy option podInterfaceNamePrefix: needed with detectLocalMode InterfaceNamePrefix');
+  }
+  for (const name of ['podBridgeInterface', 'podInterfaceNamePrefix'] as const) {
+    if (!/^[\w.@-]*$/.test(options[name]))
+      throw new ProxyError('invalid-options', `proxy option ${name}: ${JSON.stringify(options[name])} is not a link name`);
+  }
+  return Object.freeze(options);
+}
+
+function checkCIDRs(option: string, texts: readonly string[]): void {
+  for (const text of texts) {
+    if (!tryParsePrefix(text))
+      throw new ProxyError('invalid-options', `proxy option ${option}: ${JSON.stringify(text)} is not a CIDR such as 10.244.0.0/16`);
+  }
+}
+
+/** The prefixes of one family. */
+export const prefixesOf = (texts: readonly string[], family: Family): Prefix[] =>
+  texts.map((text) => parsePrefix(text)).filter((prefix) => prefix.family === family);

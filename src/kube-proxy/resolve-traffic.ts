@@ -1,0 +1,119 @@
+import { type Address, type Family, parseAddress, parsePrefix, prefixContains, type Protocol } from '../net/index.ts';
+import type { NodeFacts } from './input.ts';
+import { type LocalTraffic, localTraffic } from './local-traffic.ts';
+import type { Backend, ProxyModel, ServicePortModel } from './model.ts';
+import { type ProxyOptions, prefixesOf } from './options.ts';
+
+/** A first packet, as it reaches this node or leaves one of its processes. */
+export interface Flow {
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** The link it came in by; undefined for the node's own processes. */
+  readonly in?: string;
+}
+
+export interface TrafficDecision {
+  /** `untouched`: no service of this node, or one that lets it pass. */
+  readonly outcome: 'balanced' | 'rejected' | 'dropped' | 'untouched';
+  readonly service?: ServicePortModel;
+  /** By which of its addresses. */
+  readonly by?: 'cluster IP' | 'external IP' | 'loadbalancer IP' | 'node port';
+  /** Equally likely; a client with affinity keeps the one it had. */
+  readonly backends: readonly (Backend & { readonly masquerade: boolean })[];
+}
+
+/** What is known about the node besides the model. */
+export interface TrafficSetting {
+  readonly node: NodeFacts;
+  readonly options: ProxyOptions;
+  /** Every address of the node's links. */
+  readonly addresses: readonly string[];
+}
+
+/** What the model says about a flow, independent of any backend that renders it. */
+export function resolveTraffic(model: ProxyModel, flow: Flow, setting: TrafficSetting): TrafficDecision {
+  const from = parseAddress(flow.from);
+  const to = parseAddress(flow.to);
+  const decision = resolveService(model, flow, from, to, setting);
+  // With node ports on 127.0.0.1 the node takes packets for it also from others; all but those to a node port must go (CVE-2020-8558).
+  const isMartian = model.family === 4 && setting.options.localhostNodePorts && isLoopback(to) && !isLoopback(from);
+  return isMartian && decision.outcome !== 'balanced' ? { ...decision, outcome: 'dropped' } : decision;
+}
+
+function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Address, setting: TrafficSetting): TrafficDecision {
+  const { family } = model;
+  const found = findService(model, flow, to, setting);
+  if (!found) return untouched;
+  const { service, by } = found;
+  const local = localTraffic(setting.options, setting.node, family);
+  const internal = by === 'cluster IP';
+  const ofPods = isLocalTraffic(local, from, flow.in ?? '');
+  const ofNode = isNodeAddress(from, setting.addresses);
+  const backends = chooseBackends(service, internal, ofPods || ofNode);
+  const about = { service, by };
+  if (!service.hasEndpoints) return { outcome: 'rejected', backends: [], ...about };
+  if (by === 'node port' && !servesNodePorts(to, family, setting)) {
+    // A port without a backend for outsiders is refused on every address of the node, as kube-proxy has it.
+    return chooseBackends(service, false, false).length === 0 ? { outcome: 'dropped', backends: [], ...about } : untouched;
+  }
+  if (by === 'loadbalancer IP' && !mayUseLoadBalancer(service, from)) return { outcome: 'dropped', backends: [], ...about };
+  if (backends.length === 0) return { outcome: 'dropped', backends: [], ...about };
+  const masquerade = internal
+    ? setting.options.masqueradeAll || (local !== undefined && !ofPods)
+    : service.externalPolicy === 'Cluster' || (ofNode && !ofPods);
+  return {
+    outcome: 'balanced',
+    backends: backends.map((backend) => ({ ...backend, masquerade: masquerade || backend.address === from.text })),
+    ...about,
+  };
+}
+
+const untouched: TrafficDecision = { outcome: 'untouched', backends: [] };
+
+function chooseBackends(service: ServicePortModel, internal: boolean, insider: boolean): readonly Backend[] {
+  if (internal) return service.internalPolicy === 'Local' ? service.localBackends : service.clusterBackends;
+  // Pods and the node itself reach all endpoints also by an address for outsiders.
+  return service.externalPolicy === 'Local' && !insider ? service.localBackends : service.clusterBackends;
+}
+
+function findService(
+  model: ProxyModel,
+  flow: Flow,
+  to: Address,
+  setting: TrafficSetting,
+): Required<Pick<TrafficDecision, 'service' | 'by'>> | undefined {
+  const ofProtocol = model.services.filter(({ protocol }) => protocol === flow.protocol);
+  for (const service of ofProtocol) {
+    if (service.port !== flow.port) continue;
+    if (service.clusterIP === to.text) return { service, by: 'cluster IP' };
+    if (service.externalIPs.includes(to.text)) return { service, by: 'external IP' };
+    if (service.loadBalancerIPs.includes(to.text)) return { service, by: 'loadbalancer IP' };
+  }
+  if (!isNodeAddress(to, setting.addresses)) return undefined;
+  const service = ofProtocol.find(({ nodePort }) => nodePort === flow.port);
+  return service && { service, by: 'node port' };
+}
+
+function servesNodePorts(to: Address, family: Family, { node, options }: TrafficSetting): boolean {
+  if (isLoopback(to) && (family === 6 || !options.localhostNodePorts)) return false;
+  if (options.nodePortAddresses.length === 0) return true;
+  if (options.nodePortAddresses[0] === 'primary') return node.internalIP?.text === to.text;
+  return prefixesOf(options.nodePortAddresses, family).some((prefix) => prefixContains(prefix, to));
+}
+
+function mayUseLoadBalancer(service: ServicePortModel, from: Address): boolean {
+  if (service.sourceRanges.length === 0) return true;
+  if (service.sourceRangesHoldNode && service.loadBalancerIPs.includes(from.text)) return true;
+  return service.sourceRanges.some((range) => prefixContains(parsePrefix(range), from));
+}
+
+function isLocalTraffic(local: LocalTraffic, from: Address, link: string): boolean {
+  if (!local) return false;
+  if (local.by === 'source') return prefixContains(parsePrefix(local.prefix), from);
+  return local.interface.endsWith('+') ? link.startsWith(local.interface.slice(0, -1)) : link === local.interface;
+}
+
+const isLoopback = (address: Address): boolean => (address.family === 4 ? address.value >> 24n === 127n : address.text === '::1');
+const isNodeAddress = (address: Address, addresses: readonly string[]): boolean => isLoopback(address) || addresses.includes(address.text);

@@ -1,0 +1,162 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseIptablesSave } from '../../src/dataplane/iptables-parse.ts';
+import { diffIptables, printRestore } from '../../src/dataplane/iptables-diff.ts';
+import { createFakeIptables } from '../../src/kernel/fake-iptables.ts';
+import {
+  compileProxy,
+  emptyIptables,
+  nodeFacts,
+  proxyOwner,
+  renderIptables,
+  resolveProxyOptions,
+  resolveTraffic,
+  type TrafficDecision,
+} from '../../src/kube-proxy/index.ts';
+import type { Protocol } from '../../src/net/index.ts';
+import type { EndpointSlice, Service } from '../../src/objects/index.ts';
+import { walkOutcomes } from '../../src/packet-walk/index.ts';
+import { endpoint, node, slice } from './objects.ts';
+
+// Small ranges, so that collisions happen: two services with one external address, a port asked for under another protocol, a pod as the client.
+const protocols = ['TCP', 'UDP', 'SCTP'] as const;
+const ports = [80, 443] as const;
+const nodeAddresses = ['192.168.88.12', '10.244.1.1'];
+const external = ['203.0.113.7', '203.0.113.8'];
+const pods = ['10.244.1.2', '10.244.1.3', '10.244.2.2', '10.244.2.3'];
+
+const servicePlan = fc.record({
+  type: fc.constantFrom('ClusterIP', 'NodePort', 'LoadBalancer'),
+  protocol: fc.constantFrom(...protocols),
+  port: fc.constantFrom(...ports),
+  internalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
+  externalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
+  sessionAffinity: fc.constantFrom('None', 'ClientIP'),
+  externalIPs: fc.subarray(external),
+  ingress: fc.subarray(['203.0.113.9']),
+  sourceRanges: fc.subarray(['198.51.100.0/24', '192.168.88.0/24']),
+  endpoints: fc.uniqueArray(
+    fc.record({
+      address: fc.constantFrom(...pods),
+      state: fc.constantFrom('ready', 'ready', 'unready', 'serving-terminating', 'terminating'),
+    }),
+    { selector: ({ address }) => address, maxLength: 4 },
+  ),
+});
+
+const optionsPlan = fc.record({
+  masqueradeAll: fc.boolean(),
+  localhostNodePorts: fc.boolean(),
+  clusterCIDRs: fc.constantFrom<string[]>(['10.244.0.0/16'], []),
+  nodePortAddresses: fc.constantFrom<string[]>([], ['192.168.88.0/24'], ['127.0.0.0/8', '10.244.1.0/24'], ['primary'], ['0.0.0.0/0']),
+});
+
+const flowPlan = fc.record({
+  from: fc.constantFrom(...pods, ...nodeAddresses, '198.51.100.5', '192.168.88.99', '203.0.113.9', '127.0.0.1'),
+  to: fc.constantFrom('10.96.0.0', '10.96.0.1', '10.96.0.2', '10.96.9.9', ...external, '203.0.113.9', ...nodeAddresses, '127.0.0.1'),
+  port: fc.constantFrom(...ports, 30_000, 30_001, 30_002),
+  protocol: fc.constantFrom(...protocols),
+});
+
+type ServicePlan = typeof servicePlan extends fc.Arbitrary<infer T> ? T : never;
+
+function objectsOf(plans: readonly ServicePlan[]): { services: Service[]; endpointSlices: EndpointSlice[] } {
+  const services = plans.map(
+    (plan, index): Service => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: `s${index}`, namespace: 'default' },
+      spec: {
+        type: plan.type as 'ClusterIP',
+        clusterIP: `10.96.0.${index}`,
+        ports: [
+          { name: 'http', port: plan.port, protocol: plan.protocol, ...(plan.type === 'ClusterIP' ? {} : { nodePort: 30_000 + index }) },
+        ],
+        internalTrafficPolicy: plan.internalTrafficPolicy as 'Cluster',
+        externalTrafficPolicy: plan.externalTrafficPolicy as 'Cluster',
+        sessionAffinity: plan.sessionAffinity as 'None',
+        externalIPs: plan.externalIPs,
+        loadBalancerSourceRanges: plan.sourceRanges,
+      },
+      status: { loadBalancer: { ingress: plan.ingress.map((ip) => ({ ip })) } },
+    }),
+  );
+  const endpointSlices = plans.map((plan, index) =>
+    slice(
+      plan.endpoints.map(({ address, state }) =>
+        endpoint(address, address.startsWith('10.244.1.') ? 'worker-1' : 'worker-2', state as 'ready'),
+      ),
+      { ports: [{ name: 'http', port: 8080, protocol: plan.protocol }] },
+      `s${index}-1`,
+      `s${index}`,
+    ),
+  );
+  return { services, endpointSlices };
+}
+
+/** What an observer of the packets would write down. */
+interface Observed {
+  readonly verdict: string;
+  readonly ways: readonly { readonly to: string; readonly masquerade: boolean; readonly odds: number }[];
+}
+
+function byModel(decision: TrafficDecision): Observed {
+  const verdict = { balanced: 'dnat', rejected: 'reject', dropped: 'drop', untouched: 'accept' }[decision.outcome];
+  return { verdict, ways: decision.backends.map(({ text, masquerade }) => ({ to: text, masquerade, odds: 1 / decision.backends.length })) };
+}
+
+function byWalk(outcomes: ReturnType<typeof walkOutcomes>): Observed {
+  const [first] = outcomes;
+  const ways = outcomes.flatMap(({ result, probability }) =>
+    result.verdict === 'dnat' ? [{ to: result.to, masquerade: result.masquerade, odds: probability }] : [],
+  );
+  return { verdict: first!.result.verdict, ways };
+}
+
+const close = (observed: Observed): unknown => ({
+  ...observed,
+  ways: [...observed.ways].sort((a, b) => (a.to < b.to ? -1 : 1)).map((way) => ({ ...way, odds: way.odds.toFixed(6) })),
+});
+
+test('for random services and packets the rules do what the model says', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(servicePlan, { maxLength: 3 }),
+      optionsPlan,
+      fc.array(flowPlan, { minLength: 20, maxLength: 20 }),
+      async (plans, settings, flows) => {
+        const options = resolveProxyOptions({ nodeName: 'worker-1', ...settings });
+        const model = compileProxy({ nodeName: 'worker-1', node: node(), ...objectsOf(plans) }, 4);
+        const facts = nodeFacts('worker-1', node(), 4);
+        const desired = renderIptables(model, facts, options);
+        // What is walked is what iptables-save shows after the restore.
+        const kernel = createFakeIptables();
+        await kernel.run('iptables-restore', ['--noflush'], {
+          input: printRestore(diffIptables(emptyIptables(4), desired, proxyOwner(4, options))!),
+        });
+        const rules = parseIptablesSave(4, (await kernel.run('iptables-save', [])).stdout);
+        expect(diffIptables(rules, desired, proxyOwner(4, options))).toBeUndefined();
+
+        const addresses = nodeAddresses;
+        const own = [...nodeAddresses, '127.0.0.1'];
+        for (const flow of flows) {
+          const fromNode = own.includes(flow.from);
+          const walked = walkOutcomes(
+            rules,
+            {
+              hook: fromNode ? 'output' : 'prerouting',
+              from: flow.from,
+              to: flow.to,
+              port: flow.port,
+              protocol: flow.protocol.toLowerCase(),
+            },
+            { addresses },
+          );
+          const decided = resolveTraffic(model, { ...flow, protocol: flow.protocol as Protocol }, { node: facts, options, addresses });
+          expect({ flow, ...(close(byWalk(walked)) as object) }).toEqual({ flow, ...(close(byModel(decided)) as object) });
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
