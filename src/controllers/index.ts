@@ -1,0 +1,17 @@
+export * from './action.ts';
+export { type Controller, type Failure, type Outcome, type Watch, watch } from './controller.ts';
+export { deploymentController } from './deployment/reconcile.ts';
+export { endpointsController } from './endpoints/legacy.ts';
+export { endpointSliceController } from './endpoints/slices.ts';
+export { ControllersError } from './errors.ts';
+export { garbageController } from './garbage.ts';
+export { namespaceController } from './namespaces.ts';
+export { nodeCidrController } from './nodes/cidrs.ts';
+export { evictionController } from './nodes/eviction.ts';
+export { nodeLifecycleController } from './nodes/lifecycle.ts';
+export { type CheckedOptions, type ControllersOptions, controllersOptions } from './options.ts';
+export { replicaSetController } from './replica-set/reconcile.ts';
+export { schedulerController } from './scheduler/reconcile.ts';
+export { serviceRepairController } from './service-repair.ts';
+export { createStaticView } from './static-view.ts';
+export type { ClusterView, Located } from './view.ts';
