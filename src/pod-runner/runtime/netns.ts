@@ -1,0 +1,251 @@
+import { type FSWatcher, mkdirSync, readFileSync, watch } from 'node:fs';
+import { CommandError, type CommandRunner } from '../../kernel/command-runner.ts';
+import { startDetached } from '../../kernel/processes.ts';
+import { programFile } from '../../runtime/program-files.ts';
+import { type Clock, sleep } from '../../runtime/clock.ts';
+import type { Logger } from '../../runtime/log.ts';
+import type { ContainerRecord } from '../container-record.ts';
+import { podExecCommand } from '../exec-command.ts';
+import type { ContainerRun } from '../machine/types.ts';
+import { shimCommand } from '../render/shim.ts';
+import { isAlive, observe, removeMarks, saveRecord, stopProcess } from './container-process.ts';
+import { programProblem } from './find-program.ts';
+import { rotateLog } from './logs.ts';
+import { type PodFiles, podFiles, podUids, readRecords, removePodFiles, writeNameFiles } from './pod-files.ts';
+import type { FoundPod, PodRef, Runtime, StartRequest } from './runtime.ts';
+import type { Sandboxes } from './sandbox.ts';
+
+export interface NetnsRuntimeParts {
+  readonly runner: CommandRunner;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly root: string;
+  readonly sandboxes: Sandboxes;
+}
+
+/** What the shims write is heard at once; this is for what nobody writes: processes that vanished, logs that grew (ms). */
+const lookInterval = 2_000;
+/** How long a container that a runner before us was just starting is given to show up (ms). */
+const startPatience = 1_000;
+
+interface Tracked {
+  readonly ref: PodRef;
+  readonly files: PodFiles;
+  readonly records: Map<string, ContainerRecord>;
+  readonly kills: Map<string, () => void>;
+  /** Containers whose first process is being started at this moment. */
+  readonly launching: Set<string>;
+  watcher: FSWatcher | undefined;
+}
+
+/** Pods as network namespaces, containers as processes in namespaces of their own (network, mount, hostname, process ids). */
+export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: NetnsRuntimeParts): Runtime {
+  const bootID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const pods = new Map<string, Tracked>();
+  const listeners = new Set<(uid: string) => void>();
+  const openedAt = clock.monotonic();
+  let cancelLook = clock.setTimer(startPatience + 100, lookAtAll);
+
+  function track(ref: PodRef): Tracked {
+    const known = pods.get(ref.uid);
+    if (known) return known;
+    const files = podFiles(root, ref.uid);
+    mkdirSync(files.dir, { recursive: true, mode: 0o700 });
+    const tracked: Tracked = { ref, files, records: new Map(), kills: new Map(), launching: new Set(), watcher: undefined };
+    pods.set(ref.uid, tracked);
+    try {
+      // Names are <container>.<attempt>.<mark>, and container names hold no dots.
+      tracked.watcher = watch(files.dir, (_event, name) => name !== null && tryToLook(tracked, name.split('.')[0]!, false));
+      tracked.watcher.on('error', () => tracked.watcher?.close());
+    } catch (error) {
+      log.warn({ err: error, pod: ref.name }, 'the folder of a pod cannot be watched; its containers are looked at every 2 s');
+    }
+    return tracked;
+  }
+
+  /** Brings a container's record up to date; tells of a change in its run. */
+  function look(tracked: Tracked, container: string, deep: boolean): void {
+    const before = tracked.records.get(container);
+    if (!before || before.run.phase === 'exited') return;
+    const begun = before.shim !== undefined || before.process !== undefined;
+    const expected = begun || (!tracked.launching.has(container) && clock.monotonic() - openedAt > startPatience);
+    const after = observe(before, tracked.files, bootID, deep && expected, clock.now());
+    if (after === before) return;
+    put(tracked, after);
+    if (after.run !== before.run) tell(tracked.ref.uid);
+  }
+
+  function tryToLook(tracked: Tracked, container: string, deep: boolean): void {
+    try {
+      look(tracked, container, deep);
+    } catch (error) {
+      log.error({ err: error, pod: tracked.ref.name, container }, 'a container could not be looked at');
+    }
+  }
+
+  function put(tracked: Tracked, record: ContainerRecord): void {
+    tracked.records.set(record.container, record);
+    if (record.run.phase === 'exited') {
+      tracked.kills.get(record.container)?.();
+      tracked.kills.delete(record.container);
+    }
+    // The folder goes away under a container that is killed while its pod is being removed.
+    if (pods.get(tracked.ref.uid) === tracked) saveRecord(tracked.files, record);
+  }
+
+  const tell = (uid: string): void => {
+    for (const listener of listeners) listener(uid);
+  };
+
+  function lookAtAll(): void {
+    for (const tracked of pods.values()) {
+      for (const container of [...tracked.records.keys()]) {
+        tryToLook(tracked, container, true);
+        tryToRotate(tracked.files.log(container));
+      }
+    }
+    cancelLook = clock.setTimer(lookInterval, lookAtAll);
+  }
+
+  function tryToRotate(file: string): void {
+    try {
+      rotateLog(file);
+    } catch (error) {
+      log.error({ err: error, file }, 'a log could not be set aside');
+    }
+  }
+
+  async function start(tracked: Tracked, record: ContainerRecord, { launch, hostNetwork, files: nameFiles }: StartRequest): Promise<void> {
+    const { files, ref } = tracked;
+    const { attempt } = record.run;
+    const [program = ''] = launch.argv;
+    const problem = launch.program ? undefined : programProblem(program, launch.environment.get('PATH') ?? '', launch.workingDir);
+    if (problem !== undefined) throw new Error(problem);
+    const netns = hostNetwork ? undefined : sandboxes.netns(ref.uid);
+    if (!hostNetwork && netns === undefined) throw new Error('the pod has no network namespace');
+    const builtIn = launch.program ? [process.execPath, programFile(`pod-runner/programs/${launch.program}`), ...launch.argv] : launch.argv;
+    const environment = launch.program
+      ? new Map([...launch.environment, ['PODWIRE_ANNOUNCE', files.mark(record.container, attempt, 'listening')]])
+      : launch.environment;
+    const [command, ...args] = shimCommand({
+      netns,
+      exitFile: files.mark(record.container, attempt, 'exit'),
+      startedFile: files.mark(record.container, attempt, 'started'),
+      filesDir: writeNameFiles(files, nameFiles),
+      hostname: launch.hostname,
+      workingDir: launch.workingDir,
+      environment,
+      argv: builtIn,
+    });
+    const shim = await startDetached(command, args, files.log(record.container));
+    // The started mark may have been seen meanwhile: what it told is kept.
+    const current = tracked.records.get(record.container) ?? record;
+    if (current.run.attempt === attempt) put(tracked, { ...current, shim });
+  }
+
+  return {
+    async listPods() {
+      const found: FoundPod[] = [];
+      for (const uid of podUids(root)) {
+        const files = podFiles(root, uid);
+        const records = readRecords(files);
+        const ref: PodRef = records[0] ? { namespace: records[0].namespace, name: records[0].pod, uid } : { namespace: '', name: '', uid };
+        const tracked = track(ref);
+        for (const record of records) {
+          tracked.records.set(record.container, record);
+          look(tracked, record.container, true);
+        }
+        const now = [...tracked.records.values()];
+        found.push({
+          ref,
+          addresses: sandboxes.addresses(uid),
+          runs: new Map(now.map(({ container, run }) => [container, run])),
+          lasts: new Map(now.flatMap(({ container, last }) => (last ? [[container, last] as const] : []))),
+        });
+      }
+      return found;
+    },
+    createSandbox: (pod, hostPorts) => sandboxes.create(pod, hostPorts),
+    removeSandbox: (pod) => sandboxes.remove(pod),
+    async startContainer(request) {
+      const { pod, attempt, launch, last, hostNetwork } = request;
+      const tracked = track(pod);
+      const netns = hostNetwork ? undefined : sandboxes.netns(pod.uid);
+      const run: ContainerRun = { attempt, phase: 'starting' };
+      const record: ContainerRecord = {
+        namespace: pod.namespace,
+        pod: pod.name,
+        uid: pod.uid,
+        container: launch.container,
+        ...(netns === undefined ? {} : { netns }),
+        image: launch.image,
+        run,
+        ...(last ? { last } : {}),
+        bootID,
+        announces: launch.program !== undefined && launch.argv[0] !== 'pause',
+      };
+      put(tracked, record);
+      tracked.launching.add(launch.container);
+      try {
+        if (last) removeMarks(tracked.files, launch.container, last.attempt);
+        await start(tracked, record, request);
+        look(tracked, launch.container, false);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        put(tracked, {
+          ...record,
+          run: { attempt, phase: 'exited', exitCode: 128, reason: 'StartError', message, finishedAt: clock.now() },
+        });
+        tell(pod.uid);
+      } finally {
+        tracked.launching.delete(launch.container);
+      }
+    },
+    stopContainer({ uid }, container, grace) {
+      const tracked = pods.get(uid);
+      const record = tracked?.records.get(container);
+      if (!tracked || !record || record.run.phase === 'exited') return;
+      tracked.kills.get(container)?.();
+      tracked.kills.set(container, stopProcess(record, grace, clock));
+    },
+    runs: (uid) => new Map([...(pods.get(uid)?.records ?? [])].map(([name, { run }]) => [name, run])),
+    async exec({ uid }, container, command, timeout) {
+      const record = pods.get(uid)?.records.get(container);
+      if (!record) throw new Error(`container ${container} is not there`);
+      const [program, ...args] = podExecCommand(record, command);
+      try {
+        const result = await runner.run(program!, args, { timeout, acceptExitCodes: Array.from({ length: 255 }, (_, index) => index + 1) });
+        return { exitCode: result.exitCode, output: (result.stdout + result.stderr).slice(0, 10_000) };
+      } catch (error) {
+        if (error instanceof CommandError && error.reason === 'timeout')
+          return { exitCode: 124, output: `command timed out after ${timeout / 1000}s` };
+        throw error;
+      }
+    },
+    async removePod(pod) {
+      const tracked = track(pod);
+      const left = [...tracked.records.values()].filter(({ run, bootID: boot }) => run.phase !== 'exited' && boot === bootID);
+      for (const record of left) stopProcess(record, 0, clock);
+      for (let round = 0; round < 200 && left.some(isAlive); round++) await sleep(clock, 10);
+      await sandboxes.remove(pod);
+      tracked.watcher?.close();
+      pods.delete(pod.uid);
+      removePodFiles(tracked.files);
+    },
+    removeStrays: () => sandboxes.removeStrays(podUids(root)),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close() {
+      cancelLook();
+      for (const { watcher, kills } of pods.values()) {
+        watcher?.close();
+        for (const cancel of kills.values()) cancel();
+      }
+      listeners.clear();
+    },
+  };
+}
+
+/** Next to this file, as source or as built. */

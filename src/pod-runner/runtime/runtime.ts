@@ -1,0 +1,65 @@
+import type { ContainerRun } from '../machine/types.ts';
+import type { LaunchSpec } from '../render/launch.ts';
+import type { NameFiles } from '../render/name-files.ts';
+
+/** Which pod something belongs to. */
+export interface PodRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export interface HostPort {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly hostIP?: string;
+}
+
+/** What a runtime found of a pod when it was opened. */
+export interface FoundPod {
+  readonly ref: PodRef;
+  /** The pod's addresses; undefined without a finished network of its own. */
+  readonly addresses: readonly string[] | undefined;
+  /** The latest runs by container name, and the ones before. */
+  readonly runs: ReadonlyMap<string, ContainerRun>;
+  readonly lasts: ReadonlyMap<string, ContainerRun>;
+}
+
+export interface StartRequest {
+  readonly pod: PodRef;
+  readonly hostNetwork: boolean;
+  readonly attempt: number;
+  readonly last: ContainerRun | undefined;
+  readonly launch: LaunchSpec;
+  readonly files: NameFiles;
+}
+
+/**
+ * What runs pods: the shape of CRI's RuntimeService (k8s.io/cri-api v1), so that network namespaces and a container runtime are two backends
+ * of one thing. Everything survives the end of this process and is found again by the next.
+ */
+export interface Runtime {
+  /** What is there, as found on disk and among the processes. */
+  listPods(): Promise<readonly FoundPod[]>;
+  /** Makes the pod's network and gives its addresses (RunPodSandbox). A failure leaves nothing behind. @throws CniError, CommandError */
+  createSandbox(pod: PodRef, hostPorts: readonly HostPort[]): Promise<readonly string[]>;
+  /** Removes the pod's network; one that is gone already is no error (StopPodSandbox, RemovePodSandbox). */
+  removeSandbox(pod: PodRef): Promise<void>;
+  /** Starts a container. The run is in `runs` from the call on; a failure to start is a run that has exited with reason StartError. */
+  startContainer(request: StartRequest): Promise<void>;
+  /** SIGTERM, then SIGKILL after `grace` ms (StopContainer). Asking again with less grace shortens it. */
+  stopContainer(pod: PodRef, container: string, grace: number): void;
+  /** The latest run of every container of the pod (ListContainers). */
+  runs(uid: string): ReadonlyMap<string, ContainerRun>;
+  /** Runs a command in a container (ExecSync). Exit code and the beginning of its output. */
+  exec(pod: PodRef, container: string, command: readonly string[], timeout: number): Promise<{ exitCode: number; output: string }>;
+  /** Kills what is left of the pod and removes its network, files and logs. */
+  removePod(pod: PodRef): Promise<void>;
+  /** Removes networks that no known pod has. */
+  removeStrays(): Promise<void>;
+  /** Called with the pod's uid when one of its runs has changed. */
+  onChange(listener: (uid: string) => void): () => void;
+  /** Stops looking. What runs goes on. */
+  close(): void;
+}
