@@ -53,7 +53,7 @@ export async function bringUp(wanted: Topology, layout: LabLayout, context: UpCo
   const topology = { ...wanted, apiServerPort: hostPort };
   mkdirSync(layout.root, { recursive: true, mode: 0o700 });
   try {
-    await Promise.all([
+    await allSettled([
       steps.run('namespaces, links, addresses', () => makeNetwork(topology, layout, context.runner)),
       steps.run('certificates, kubeconfigs, manifests', () => writeFiles(topology, layout, hostPort, context.clock)),
     ]);
@@ -65,6 +65,12 @@ export async function bringUp(wanted: Topology, layout: LabLayout, context: UpCo
     await takeDown(layout, context);
     throw tail && error instanceof LabError ? new LabError([...error.problems, tail]) : error;
   }
+}
+
+/** Waits for all, also when one fails: what is taken down then must not be made by another a moment later. */
+async function allSettled(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 function refuseOtherTopology(standing: Topology, wanted: Topology): void {

@@ -1,5 +1,5 @@
 // Misuse of `podwire lab`: each a clear error that says what to do, and nothing half-made left behind.
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,4 +119,21 @@ t.test('a failure midway takes down what was made', async (t) => {
   t.equal(code, 1);
   t.match(stderr, /the supervisor ended at once \(exit 3\)/);
   nothingLeft(t, join(broken, 'labs', lab.name));
+});
+
+t.test('nodes that cannot be set up leave neither namespaces nor files', async (t) => {
+  const lab = testLab();
+  const bin = join(folder, 'failing');
+  run('mkdir', ['-p', bin]);
+  writeFileSync(join(bin, 'nsenter'), '#!/bin/sh\necho "no such luck" >&2\nexit 1\n', { mode: 0o755 });
+  const state = join(folder, 'state');
+  const { code, stderr } = run(
+    join(import.meta.dirname, '../../bin/podwire'),
+    ['lab', 'up', '--name', lab.name, '--state-dir', state, '--api-port', '0'],
+    { env: { ...process.env, PATH: `${bin}:${process.env['PATH']}` } },
+  );
+  t.equal(code, 1);
+  t.match(stderr, 'no such luck');
+  t.notOk(existsSync(join(state, 'labs', lab.name)), 'its state is gone');
+  nothingLeft(t, join(state, 'labs', lab.name));
 });
