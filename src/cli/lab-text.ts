@@ -69,7 +69,8 @@ function nodeDetails({ name, namespace, daemons, agent }: NodeStatus): string {
       `${Math.round(peer.uptimeSeconds)}s`,
       String(peer.received),
       String(peer.advertised),
-      peer.lastError,
+      // What went wrong before the session came up is over once it is.
+      peer.state === 'Established' ? '' : peer.lastError,
     ]),
   );
   table(
