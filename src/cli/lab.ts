@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { LabError } from '../lab/errors.ts';
@@ -81,8 +80,9 @@ async function up(
   options: LabOptions & { file?: string; apiPort?: number; demo?: boolean; output?: 'json' },
   subcommand: Command,
 ): Promise<void> {
-  const [{ parseLabFile, resolveTopology }, { bringUp }, { takeDown }, { createSteps }, { systemRunner }, { systemClock }] =
+  const [{ readLabFile }, { resolveTopology }, { bringUp }, { takeDown }, { createSteps }, { systemRunner }, { systemClock }] =
     await Promise.all([
+      import('../lab/lab-file.ts'),
       import('../lab/topology.ts'),
       import('../lab/up.ts'),
       import('../lab/down.ts'),
@@ -90,7 +90,7 @@ async function up(
       import('../kernel/command-runner.ts'),
       import('../runtime/clock.ts'),
     ]);
-  const read = options.file === undefined ? resolveTopology({}) : parseLabFile(readText(options.file), options.file);
+  const read = options.file === undefined ? resolveTopology({}) : readLabFile(options.file);
   const named = subcommand.getOptionValueSource('name') === 'default' ? read : { ...read, name: options.name };
   const topology = options.apiPort === undefined ? named : { ...named, apiServerPort: options.apiPort };
   const layout = labLayout(options.stateDir, topology.name);
@@ -192,14 +192,6 @@ async function become([program, ...args]: readonly string[]): Promise<void> {
     child.once('error', failed);
     child.once('close', (code, signal) => done(code ?? (signal ? 128 : 1)));
   });
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new LabError(`lab file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
-  }
 }
 
 /** A line per finished step with its time; on a terminal also the running one. */

@@ -1,13 +1,13 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { apiServerUrl, makeCredentials, writeSecret } from '../lab/credentials.ts';
 import { LabError } from '../lab/errors.ts';
 import { defaultStateDir, labLayout } from '../lab/layout.ts';
+import { readLabFile } from '../lab/lab-file.ts';
 import { writeManifests } from '../lab/node-files.ts';
 import { writeTopology } from '../lab/records.ts';
 import { nodeUnits } from '../lab/systemd.ts';
-import { parseLabFile, type Topology } from '../lab/topology.ts';
 
 const unitFolder = '/etc/systemd/system';
 
@@ -28,17 +28,8 @@ export function command(): Command {
   return node;
 }
 
-function topologyOf(file: string): Topology {
-  try {
-    return parseLabFile(readFileSync(file, 'utf8'), file);
-  } catch (error) {
-    if (error instanceof LabError) throw error;
-    throw new LabError(`lab file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
-  }
-}
-
 async function credentials({ file, out }: { file: string; out: string }): Promise<void> {
-  const topology = topologyOf(file);
+  const topology = readLabFile(file);
   const layout = labLayout('/', topology.name);
   for (const made of await makeCredentials(topology, layout, apiServerUrl(topology), Date.now())) {
     await writeSecret(join(resolve(out), made.node, relative(layout.root, made.file)), made.text);
@@ -47,7 +38,7 @@ async function credentials({ file, out }: { file: string; out: string }): Promis
 }
 
 async function install(options: { file: string; node: string; credentials: string; stateDir: string; podwire: string }): Promise<void> {
-  const topology = topologyOf(options.file);
+  const topology = readLabFile(options.file);
   if (!topology.nodes.some(({ name }) => name === options.node)) {
     throw new LabError(
       `${options.file} has no node ${JSON.stringify(options.node)}; its nodes are ${topology.nodes.map(({ name }) => name).join(', ')}`,

@@ -1,4 +1,4 @@
-import { type Condition, fromTime, type KubeObject, type OwnerReference, type Pod, toTime } from '../objects/client.ts';
+import { type Condition, findCondition, fromTime, type KubeObject, type OwnerReference, type Pod, toTime } from '../objects/client.ts';
 
 type Labels = Record<string, string>;
 
@@ -18,9 +18,6 @@ export const controllerReference = ({ apiVersion, kind, metadata }: KubeObject):
   blockOwnerDeletion: true,
 });
 
-export const findCondition = (conditions: readonly Condition[] | undefined, type: string): Condition | undefined =>
-  conditions?.find((condition) => condition.type === type);
-
 /** The conditions with this one in it. lastTransitionTime moves only when the status changes. */
 export function withCondition(conditions: readonly Condition[] | undefined, condition: Condition, now: number): Condition[] {
   const before = findCondition(conditions, condition.type);
@@ -34,8 +31,6 @@ export function byAge(a: KubeObject, b: KubeObject): number {
   const difference = fromTime(a.metadata.creationTimestamp) - fromTime(b.metadata.creationTimestamp);
   return difference || (a.metadata.name < b.metadata.name ? -1 : a.metadata.name > b.metadata.name ? 1 : 0);
 }
-
-export const isPodReady = (pod: Pod): boolean => findCondition(pod.status?.conditions, 'Ready')?.status === 'True';
 
 /** Ran to its end, well or not: it will not start again. */
 export const isPodFinished = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { type CommandRunner, CommandError } from '../kernel/command-runner.ts';
-import { createKubeClient } from '../kube/http-client.ts';
 import { isAlreadyExists } from '../kube/errors.ts';
-import { loadKubeconfig } from '../kube/kubeconfig.ts';
-import { type Deployment, type Pod, resources, type Service } from '../objects/client.ts';
+import { type Deployment, isPodReady, resources, type Service } from '../objects/client.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
+import { createAdminClient } from './admin-client.ts';
 import { LabError } from './errors.ts';
 import type { LabLayout } from './layout.ts';
 import { findPods, type LabPod } from './pods.ts';
@@ -68,7 +67,7 @@ export async function runDemo(
 }
 
 async function createObjects(layout: LabLayout): Promise<void> {
-  const client = createKubeClient(loadKubeconfig(layout.adminKubeconfig), 'podwire-lab');
+  const client = createAdminClient(layout);
   const metadata = { name: 'web', namespace: 'default', labels: { app: 'web' } };
   const deployment: Deployment = {
     apiVersion: 'apps/v1',
@@ -97,16 +96,14 @@ async function createObjects(layout: LabLayout): Promise<void> {
   }
 }
 
-const isReady = (pod: Pod): boolean => pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
-
 /** The demo's pods, once three are Ready and can be entered. */
 async function runningPods(topology: Topology, layout: LabLayout, clock: Clock): Promise<readonly LabPod[]> {
-  const client = createKubeClient(loadKubeconfig(layout.adminKubeconfig), 'podwire-lab');
+  const client = createAdminClient(layout);
   let seen = 'none yet';
   try {
     for (const end = clock.monotonic() + patience; clock.monotonic() < end; await sleep(clock, 20)) {
       const { items } = await client.list(resources.pods, { namespace: 'default', labelSelector: 'app=web' });
-      const ready = items.filter((pod) => isReady(pod) && !pod.metadata.deletionTimestamp).map((pod) => pod.metadata.name);
+      const ready = items.filter((pod) => isPodReady(pod) && !pod.metadata.deletionTimestamp).map((pod) => pod.metadata.name);
       seen = items
         .map(
           (pod) =>

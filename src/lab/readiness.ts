@@ -1,12 +1,11 @@
 import { fetchStatus } from '../agent/control.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/errors.ts';
-import { createKubeClient } from '../kube/http-client.ts';
-import { loadKubeconfig } from '../kube/kubeconfig.ts';
 import { startInformer } from '../kube/reflector.ts';
-import { type KubeObject, type Node, type Pod, type Resource, resources } from '../objects/client.ts';
+import { findCondition, type KubeObject, type Node, type Pod, type Resource, resources } from '../objects/client.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/log.ts';
+import { createAdminClient } from './admin-client.ts';
 import { dnsService } from './cluster-objects.ts';
 import { LabError } from './errors.ts';
 import type { LabLayout } from './layout.ts';
@@ -17,7 +16,7 @@ const patience = 30_000;
 
 /** Waits until the API server answers on the host's loopback port. The caller closes the client. */
 export async function waitForControlPlane(layout: LabLayout, clock: Clock): Promise<KubeClient> {
-  const client = createKubeClient(loadKubeconfig(layout.adminKubeconfig), 'podwire-lab');
+  const client = createAdminClient(layout);
   let last: unknown;
   for (const end = clock.monotonic() + patience; clock.monotonic() < end; await sleep(clock, 20)) {
     try {
@@ -38,7 +37,7 @@ export async function waitForNodes(client: KubeClient, topology: Topology, clock
       const node = nodes.get(name);
       if (!node) return [`node ${name} has not registered`];
       if (node.spec?.podCIDRs?.length !== topology.podCIDRs.length) return [`node ${name} has no pod CIDRs yet`];
-      const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
+      const ready = findCondition(node.status?.conditions, 'Ready');
       return ready?.status === 'True' ? [] : [`node ${name} is not ready: ${ready?.message ?? 'no status yet'}`];
     });
   await waitFor(client, resources.nodes, clock, lacking);
@@ -56,7 +55,7 @@ export async function waitForPodNetwork(client: KubeClient, topology: Topology, 
     topology.nodes.flatMap(({ name }) => {
       const pod = pods.get(`kube-system/podwire-agent-${name}`);
       if (!pod) return [`the agent of ${name} has not shown up`];
-      const ready = pod.status?.conditions?.find(({ type }) => type === 'Ready');
+      const ready = findCondition(pod.status?.conditions, 'Ready');
       return ready?.status === 'True' ? [] : [`the agent of ${name} is not ready${ready?.message ? `: ${ready.message}` : ''}`];
     });
   await waitFor(client, resources.pods, clock, lacking);

@@ -1,9 +1,8 @@
 import { fetchStatus } from '../agent/control.ts';
 import type { AgentStatus } from '../agent/status.ts';
 import { isRunning } from '../kernel/processes.ts';
-import { createKubeClient } from '../kube/http-client.ts';
-import { loadKubeconfig } from '../kube/kubeconfig.ts';
-import { type Node, resources } from '../objects/client.ts';
+import { findCondition, type Node, resources } from '../objects/client.ts';
+import { createAdminClient } from './admin-client.ts';
 import { labComponents } from './components.ts';
 import type { LabLayout } from './layout.ts';
 import { readComponents, readSupervisor } from './records.ts';
@@ -78,7 +77,7 @@ export async function collectStatus(topology: Topology, layout: LabLayout): Prom
 }
 
 async function listNodes(layout: LabLayout): Promise<ReadonlyMap<string, Node> | undefined> {
-  const client = createKubeClient(loadKubeconfig(layout.adminKubeconfig), 'podwire-lab');
+  const client = createAdminClient(layout);
   try {
     const { items } = await client.list(resources.nodes);
     return new Map(items.map((node) => [node.metadata.name, node]));
@@ -91,7 +90,7 @@ async function listNodes(layout: LabLayout): Promise<ReadonlyMap<string, Node> |
 
 function readiness(nodes: ReadonlyMap<string, Node> | undefined, name: string): string {
   if (!nodes) return 'unknown: the API server does not answer';
-  const ready = nodes.get(name)?.status?.conditions?.find(({ type }) => type === 'Ready');
+  const ready = findCondition(nodes.get(name)?.status?.conditions, 'Ready');
   if (!ready) return 'not registered';
   return ready.status === 'True' ? 'Ready' : `NotReady: ${ready.message ?? ready.reason ?? ready.status}`;
 }

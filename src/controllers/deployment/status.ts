@@ -1,6 +1,5 @@
-import { type Condition, type Deployment, fromTime, toTime } from '../../objects/client.ts';
+import { type Condition, type Deployment, findCondition, fromTime, toTime } from '../../objects/client.ts';
 import { sameMeaning } from '../equal.ts';
-import { findCondition } from '../metadata.ts';
 import { replicasOf, rollingLimits, sum } from './limits.ts';
 import type { Sets } from './replica-sets.ts';
 

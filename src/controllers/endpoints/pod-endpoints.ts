@@ -2,14 +2,16 @@ import { type Family, tryParseAddress } from '../../net/index.ts';
 import {
   type Endpoint,
   type EndpointPort,
+  findCondition,
   fromTime,
+  isPodReady,
   matchesLabels,
   type Pod,
   resources,
   type Service,
   type ServicePort,
 } from '../../objects/client.ts';
-import { findCondition, isDeleting, isPodFinished, isPodReady } from '../metadata.ts';
+import { isDeleting, isPodFinished } from '../metadata.ts';
 import type { ClusterView } from '../view.ts';
 
 /** One pod as an endpoint of a service in one address family. */

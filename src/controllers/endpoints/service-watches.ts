@@ -1,4 +1,4 @@
-import { matchesLabels, objectKey, type Pod, resources } from '../../objects/client.ts';
+import { findCondition, matchesLabels, objectKey, type Pod, resources } from '../../objects/client.ts';
 import { type Watch, watch } from '../controller.ts';
 import { sameMeaning } from '../equal.ts';
 import type { ClusterView } from '../view.ts';
@@ -22,7 +22,7 @@ const endpointState = ({ metadata, spec, status }: Pod): unknown => [
   status?.phase,
   status?.podIP,
   status?.podIPs,
-  status?.conditions?.find(({ type }) => type === 'Ready')?.status,
+  findCondition(status?.conditions, 'Ready')?.status,
 ];
 
 function* servicesOf(pods: readonly (Pod | undefined)[], view: ClusterView): Iterable<string> {

@@ -1,8 +1,19 @@
-import { type Condition, fromTime, type Node, objectKey, type Pod, resources, type Taint, toTime } from '../../objects/client.ts';
+import {
+  type Condition,
+  findCondition,
+  fromTime,
+  isPodReady,
+  type Node,
+  objectKey,
+  type Pod,
+  resources,
+  type Taint,
+  toTime,
+} from '../../objects/client.ts';
 import type { Action } from '../action.ts';
 import { type Controller, nothing, type Outcome, watch } from '../controller.ts';
 import { sameMeaning } from '../equal.ts';
-import { findCondition, isDeleting, isPodFinished, isPodReady, withCondition } from '../metadata.ts';
+import { isDeleting, isPodFinished, withCondition } from '../metadata.ts';
 import { nodeTaints } from '../taints.ts';
 import type { ClusterView } from '../view.ts';
 

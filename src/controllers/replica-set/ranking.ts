@@ -1,5 +1,4 @@
-import { fromTime, type Pod } from '../../objects/client.ts';
-import { findCondition, isPodReady } from '../metadata.ts';
+import { findCondition, fromTime, isPodReady, type Pod } from '../../objects/client.ts';
 
 const phaseRank = { Pending: 0, Unknown: 1, Running: 2, Succeeded: 3, Failed: 3 } as const;
 

@@ -1,7 +1,7 @@
-import { matchesLabels, type Pod, type ReplicaSet } from '../../objects/client.ts';
+import { findCondition, isPodReady, matchesLabels, type Pod, type ReplicaSet } from '../../objects/client.ts';
 import type { Failure } from '../controller.ts';
 import { sameMeaning } from '../equal.ts';
-import { availableAt, findCondition, isPodReady, withCondition } from '../metadata.ts';
+import { availableAt, withCondition } from '../metadata.ts';
 
 export interface StatusChange {
   /** The fields of status to patch; undefined when all stand already. */

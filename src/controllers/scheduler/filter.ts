@@ -1,5 +1,4 @@
-import { matchesLabels, type Node, type Pod, type Taint } from '../../objects/client.ts';
-import { findCondition } from '../metadata.ts';
+import { findCondition, matchesLabels, type Node, type Pod, type Taint } from '../../objects/client.ts';
 import { isTolerated, nodeTaints } from '../taints.ts';
 import { addAmounts, allocatableOf, noAmounts, requestsOf } from './requests.ts';
 

@@ -1,8 +1,8 @@
-import { type Node, objectKey, type Pod, type PodSpec, resources, toTime } from '../../objects/client.ts';
+import { findCondition, type Node, objectKey, type Pod, type PodSpec, resources, toTime } from '../../objects/client.ts';
 import type { Action } from '../action.ts';
 import { type Controller, nothing, type Outcome, watch } from '../controller.ts';
 import { sameMeaning } from '../equal.ts';
-import { findCondition, isDeleting, isPodFinished } from '../metadata.ts';
+import { isDeleting, isPodFinished } from '../metadata.ts';
 import type { ClusterView } from '../view.ts';
 import { describeMisfits, misfits } from './filter.ts';
 import { bestNode, type Candidate } from './score.ts';

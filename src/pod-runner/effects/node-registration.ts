@@ -2,7 +2,7 @@ import type { ClusterCache } from '../../kube/cluster-cache.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import { type Node, resources } from '../../objects/client.ts';
+import { findCondition, type Node, resources } from '../../objects/client.ts';
 import { backoffDelay } from '../../runtime/backoff.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/log.ts';
@@ -83,8 +83,8 @@ export function startNodeRegistration(parts: NodeRegistrationParts): NodeRegistr
     reportedAt = clock.monotonic();
     if (!written) return;
     node = written;
-    const ready = wanted.conditions?.find(({ type }) => type === 'Ready')?.status;
-    if (before?.conditions?.find(({ type }) => type === 'Ready')?.status === ready) return;
+    const ready = findCondition(wanted.conditions, 'Ready')?.status;
+    if (findCondition(before?.conditions, 'Ready')?.status === ready) return;
     const reason = ready === 'True' ? 'NodeReady' : 'NodeNotReady';
     events.record({ regarding: written, type: 'Normal', reason, message: `Node ${identity.name} status is now: ${reason}` });
   }
