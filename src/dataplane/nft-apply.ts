@@ -1,6 +1,15 @@
 import { addressFromValue, tryParseAddress } from '../net/index.ts';
-import type { NftChain, NftRule, NftSet, NftTable, NftTransaction, NftVerdict } from './nft.ts';
-import { printNftRule } from './nft-print.ts';
+import {
+  chainsOfRule,
+  type NftChain,
+  type NftElement,
+  type NftRule,
+  type NftSet,
+  type NftTable,
+  type NftTransaction,
+  setsOfRule,
+} from './nft.ts';
+import { printElementValue, printNftRule } from './nft-print.ts';
 
 /** The kernel would refuse operation number `operation` (from 0) of a transaction. The message begins with the kernel's own words. */
 export class NftRefusal extends Error {
@@ -22,7 +31,10 @@ interface Draft {
  * What the kernel holds after the transaction. Undefined stands for no table.
  * @throws NftRefusal for what the kernel refuses: something missing, already there, still pointed at, overlapping, a jump in a circle.
  */
-export function applyNftTransaction(table: NftTable | undefined, { table: name, operations }: NftTransaction): NftTable | undefined {
+export function applyNftTransaction(
+  table: NftTable | undefined,
+  { family, table: name, operations }: NftTransaction,
+): NftTable | undefined {
   let draft: Draft | undefined = table && { chains: new Map(table.chains), sets: new Map(table.sets), counters: new Set(table.counters) };
   let at = 0;
   const refuse = (message: string): never => {
@@ -54,19 +66,20 @@ export function applyNftTransaction(table: NftTable | undefined, { table: name, 
         break;
       case 'delete-set':
         setOf(operation.set);
-        if (allRules(here).some((rule) => usesSet(rule, operation.set))) refuse(`Device or resource busy: set ${operation.set}`);
+        if (allRules(here).some((rule) => setsOfRule(rule).includes(operation.set)))
+          refuse(`Device or resource busy: set ${operation.set}`);
         here.sets.delete(operation.set);
         break;
       case 'add-elements': {
         const set = setOf(operation.set);
         const elements = new Map(set.elements);
-        for (const [key, verdict] of operation.elements) {
-          if ((verdict !== undefined) !== set.verdicts) refuse(`Invalid argument: element ${key} of ${operation.set}`);
-          if (verdict && 'chain' in verdict) chainOf(verdict.chain);
-          const known = elements.get(key);
-          if (elements.has(key) && set.verdicts && JSON.stringify(known) !== JSON.stringify(verdict))
+        for (const [key, element] of operation.elements) {
+          if (kindOfElement(element) !== (set.verdicts ? 'verdict' : set.data ? 'value' : 'none'))
+            refuse(`Invalid argument: element ${key} of ${operation.set}`);
+          for (const chain of chainOfElement(element)) chainOf(chain);
+          if (elements.has(key) && printElementValue(elements.get(key)) !== printElementValue(element))
             refuse(`File exists: element ${key} of ${operation.set}`);
-          elements.set(key, verdict);
+          elements.set(key, element);
         }
         if (set.interval) checkIntervals([...elements.keys()], refuse);
         here.sets.set(operation.set, { ...set, elements });
@@ -92,8 +105,7 @@ export function applyNftTransaction(table: NftTable | undefined, { table: name, 
         break;
       case 'delete-chain': {
         if (chainOf(operation.chain).rules.length > 0) here.chains.set(operation.chain, { rules: [] });
-        if (verdictsOf(here).some((verdict) => 'chain' in verdict && verdict.chain === operation.chain))
-          refuse(`Device or resource busy: chain ${operation.chain}`);
+        if (isReached(here, operation.chain)) refuse(`Device or resource busy: chain ${operation.chain}`);
         here.chains.delete(operation.chain);
         break;
       }
@@ -106,27 +118,22 @@ export function applyNftTransaction(table: NftTable | undefined, { table: name, 
       }
     }
   }
-  return draft && { name, ...draft };
+  return draft && { ...(family === undefined ? {} : { family }), name, ...draft };
 }
 
 type Refuse = (message: string) => never;
 
 const allRules = ({ chains }: Draft): NftRule[] => [...chains.values()].flatMap(({ rules }) => rules);
 
-function verdictsOf(draft: Draft): NftVerdict[] {
-  const found: NftVerdict[] = [];
-  for (const { verdict } of allRules(draft)) if (verdict && verdict.verdict !== 'map') found.push(verdict);
-  for (const { elements } of draft.sets.values()) for (const verdict of elements.values()) if (verdict) found.push(verdict);
-  return found;
-}
+const kindOfElement = (element: NftElement): 'none' | 'value' | 'verdict' =>
+  element === undefined ? 'none' : typeof element === 'string' ? 'value' : 'verdict';
+const chainOfElement = (element: NftElement): string[] => (typeof element === 'object' && 'chain' in element ? [element.chain] : []);
 
-const setsOf = ({ matches, verdict }: NftRule): string[] => [
-  ...matches.flatMap((match) =>
-    match.match === 'address-port' ? [match.set] : match.match === 'address' && 'set' in match.in ? [match.in.set] : [],
-  ),
-  ...(verdict?.verdict === 'map' ? [verdict.map] : []),
-];
-const usesSet = (rule: NftRule, set: string): boolean => setsOf(rule).includes(set);
+function isReached(draft: Draft, chain: string): boolean {
+  for (const { elements } of draft.sets.values())
+    for (const element of elements.values()) if (chainOfElement(element).includes(chain)) return true;
+  return allRules(draft).some((rule) => chainsOfRule(rule).includes(chain));
+}
 
 function checkRule(draft: Draft, rule: NftRule, refuse: Refuse): void {
   try {
@@ -134,25 +141,22 @@ function checkRule(draft: Draft, rule: NftRule, refuse: Refuse): void {
   } catch (error) {
     refuse(`syntax error: ${error instanceof Error ? error.message : String(error)}`);
   }
-  for (const set of setsOf(rule)) if (!draft.sets.has(set)) refuse(`No such file or directory: set ${set}`);
+  for (const set of setsOfRule(rule)) if (!draft.sets.has(set)) refuse(`No such file or directory: set ${set}`);
   if (rule.counter !== undefined && !draft.counters.has(rule.counter)) refuse(`No such file or directory: counter ${rule.counter}`);
-  const { verdict } = rule;
-  if (verdict && 'chain' in verdict && !draft.chains.has(verdict.chain)) refuse(`No such file or directory: chain ${verdict.chain}`);
-  if (verdict && 'chain' in verdict && draft.chains.get(verdict.chain)?.hook)
-    refuse(`Operation not supported: jump to base chain ${verdict.chain}`);
+  for (const name of chainsOfRule(rule)) {
+    const chain = draft.chains.get(name) ?? refuse(`No such file or directory: chain ${name}`);
+    if (chain.hook) refuse(`Operation not supported: jump to base chain ${name}`);
+  }
 }
 
 function checkLoop(draft: Draft, chain: string, above: Set<string>, refuse: Refuse): void {
   if (above.has(chain)) refuse(`Too many levels of symbolic links: chain ${chain}`);
   above.add(chain);
-  for (const { verdict } of draft.chains.get(chain)?.rules ?? []) {
-    if (!verdict) continue;
-    if (verdict.verdict !== 'map') {
-      if ('chain' in verdict) checkLoop(draft, verdict.chain, above, refuse);
-      continue;
-    }
-    for (const element of draft.sets.get(verdict.map)?.elements.values() ?? [])
-      if (element && 'chain' in element) checkLoop(draft, element.chain, above, refuse);
+  for (const rule of draft.chains.get(chain)?.rules ?? []) {
+    for (const next of chainsOfRule(rule)) checkLoop(draft, next, above, refuse);
+    if (rule.verdict?.verdict !== 'vmap') continue;
+    const elements = draft.sets.get(rule.verdict.map)?.elements ?? new Map<string, NftElement>();
+    for (const next of new Set([...elements.values()].flatMap(chainOfElement))) checkLoop(draft, next, above, refuse);
   }
   above.delete(chain);
 }

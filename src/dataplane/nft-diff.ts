@@ -1,11 +1,21 @@
-import type { NftChain, NftOperation, NftRule, NftSet, NftTable, NftTransaction, NftVerdict } from './nft.ts';
-import { printNftRule, printVerdict } from './nft-print.ts';
+import {
+  emptyNftTable,
+  isMap,
+  type NftChain,
+  type NftElement,
+  type NftOperation,
+  type NftRule,
+  type NftSet,
+  type NftTable,
+  type NftTransaction,
+} from './nft.ts';
+import { printElementValue, printNftRule } from './nft-print.ts';
 
 /** What the set is, as text; sets of other kinds cannot be changed into each other. */
-const kindOf = ({ key, interval, verdicts }: Omit<NftSet, 'elements'>): string => `${key.join('.')} ${interval} ${verdicts}`;
+const kindOf = ({ key, interval, verdicts, data, timeout }: Omit<NftSet, 'elements'>): string =>
+  `${key.join('.')} ${interval} ${verdicts} ${data?.join('.')} ${timeout}`;
 const hookText = ({ hook }: NftChain): string => (hook ? `${hook.type} ${hook.hook} ${hook.priority} ${hook.policy}` : '');
 const ruleText = (rule: NftRule): string => (rule.unknown === undefined ? printNftRule(rule) : `unknown ${rule.unknown}`);
-const verdictText = (verdict: NftVerdict | undefined): string => (verdict ? printVerdict(verdict) : '');
 
 /**
  * The transaction that makes `desired` of `actual`, or undefined when they are the same. What stays the same is not touched, so that its
@@ -14,8 +24,10 @@ const verdictText = (verdict: NftVerdict | undefined): string => (verdict ? prin
  */
 export function diffNftTable(actual: NftTable | undefined, desired: NftTable): NftTransaction | undefined {
   const operations = actual && isChangeable(actual, desired) ? change(actual, desired) : replace(actual !== undefined, desired);
-  return operations.length > 0 ? { table: desired.name, operations } : undefined;
+  return operations.length > 0 ? { ...familyOf(desired), table: desired.name, operations } : undefined;
 }
+
+const familyOf = ({ family }: NftTable): Pick<NftTransaction, 'family'> => (family === undefined ? {} : { family });
 
 function isChangeable(actual: NftTable, desired: NftTable): boolean {
   for (const [name, set] of desired.sets) {
@@ -31,23 +43,25 @@ function isChangeable(actual: NftTable, desired: NftTable): boolean {
 }
 
 function replace(exists: boolean, desired: NftTable): NftOperation[] {
-  const empty: NftTable = { name: desired.name, chains: new Map(), sets: new Map(), counters: new Set() };
-  return [...(exists ? [{ op: 'delete-table' } as const] : []), { op: 'add-table' }, ...change(empty, desired)];
+  return [...(exists ? [{ op: 'delete-table' } as const] : []), { op: 'add-table' }, ...change(emptyNftTable(desired.name), desired)];
 }
 
 interface ChangedElements {
   readonly remove: readonly string[];
-  readonly add: ReadonlyMap<string, NftVerdict | undefined>;
+  readonly add: ReadonlyMap<string, NftElement>;
 }
+
+const sameElement = (a: NftElement, b: NftElement): boolean => a === b || printElementValue(a) === printElementValue(b);
 
 function changedElements(actual: NftSet, desired: NftSet): ChangedElements | undefined {
   const remove: string[] = [];
-  const add = new Map<string, NftVerdict | undefined>();
-  for (const [key, verdict] of actual.elements) {
-    if (!desired.elements.has(key) || verdictText(desired.elements.get(key)) !== verdictText(verdict)) remove.push(key);
+  const add = new Map<string, NftElement>();
+  if (actual.elements === desired.elements) return undefined;
+  for (const [key, element] of actual.elements) {
+    if (!desired.elements.has(key) || !sameElement(desired.elements.get(key), element)) remove.push(key);
   }
-  for (const [key, verdict] of desired.elements) {
-    if (!actual.elements.has(key) || verdictText(actual.elements.get(key)) !== verdictText(verdict)) add.set(key, verdict);
+  for (const [key, element] of desired.elements) {
+    if (!actual.elements.has(key) || !sameElement(actual.elements.get(key), element)) add.set(key, element);
   }
   return remove.length > 0 || add.size > 0 ? { remove, add } : undefined;
 }
@@ -76,7 +90,7 @@ function change(actual: NftTable, desired: NftTable): NftOperation[] {
     if (changed && changed.add.size > 0) operations.push({ op: 'add-elements', set: name, elements: changed.add });
   }
   for (const [chain, { rules }] of rewritten) for (const rule of rules) operations.push({ op: 'add-rule', chain, rule });
-  for (const [set, { verdicts }] of actual.sets) if (!desired.sets.has(set)) operations.push({ op: 'delete-set', set, verdicts });
+  for (const [name, set] of actual.sets) if (!desired.sets.has(name)) operations.push({ op: 'delete-set', set: name, map: isMap(set) });
   for (const chain of goneChains) operations.push({ op: 'delete-chain', chain });
   for (const counter of actual.counters) if (!desired.counters.has(counter)) operations.push({ op: 'delete-counter', counter });
   return operations;

@@ -2,13 +2,18 @@ import { lastAddress, parsePrefix, prefixSize, tryParseAddress } from '../net/in
 import type {
   NftChain,
   NftConntrackState,
+  NftDecision,
+  NftElement,
+  NftFamily,
   NftHook,
   NftKeyType,
   NftMatch,
   NftPorts,
   NftProtocol,
   NftRule,
+  NftSelector,
   NftSet,
+  NftStatement,
   NftTable,
   NftVerdict,
 } from './nft.ts';
@@ -33,7 +38,7 @@ const listOf = (value: Json | undefined): readonly Json[] => (Array.isArray(valu
  * The table of the listing. A rule that is not of our kinds comes as `unknown`; a set of other kinds has the key `!`.
  * @throws SyntaxError when the text is not a listing of nft.
  */
-export function parseNftTable(name: string, listing: string): NftTable {
+export function parseNftTable(name: string, listing: string, family: NftFamily = 'inet'): NftTable {
   const parsed = JSON.parse(listing) as { nftables?: JsonObject[] };
   if (!Array.isArray(parsed.nftables)) throw new SyntaxError('not a listing of nft -j');
   const chains = new Map<string, NftChain & { rules: NftRule[] }>();
@@ -45,38 +50,50 @@ export function parseNftTable(name: string, listing: string): NftTable {
     if (set ?? map) sets.set(textOf(objectOf(set ?? map)['name']), parseSet(objectOf(set ?? map)));
     if (rule) chains.get(textOf(objectOf(rule)['chain']))?.rules.push(parseRule(objectOf(rule)));
   }
-  return { name, chains, sets, counters };
+  return { ...(family === 'inet' ? {} : { family }), name, chains, sets, counters };
 }
 
 function parseHook({ hook, type, prio, policy }: JsonObject): { hook?: NftHook } {
   if (hook === undefined) return {};
-  return { hook: { type: type as 'filter', hook: hook as NftHook['hook'], priority: Number(prio), policy: policy as NftHook['policy'] } };
+  return {
+    hook: { type: type as NftHook['type'], hook: hook as NftHook['hook'], priority: Number(prio), policy: policy as NftHook['policy'] },
+  };
 }
 
-const knownSetFields = new Set(['family', 'name', 'table', 'type', 'handle', 'flags', 'elem', 'map']);
+const knownSetFields = new Set(['family', 'name', 'table', 'type', 'handle', 'flags', 'elem', 'map', 'timeout', 'size']);
 
 function parseSet(set: JsonObject): NftSet {
-  const elements = new Map<string, NftVerdict | undefined>();
+  const isMap = set['map'] !== undefined;
   try {
+    const elements = new Map<string, NftElement>();
     const key = (Array.isArray(set['type']) ? listOf(set['type']) : [set['type']]).map(textOf) as NftKeyType[];
-    const verdicts = set['map'] !== undefined;
-    const flags = set['flags'] === undefined ? [] : listOf(set['flags']);
-    if (verdicts && set['map'] !== 'verdict') unknown();
-    if (flags.some((flag) => flag !== 'interval') || Object.keys(set).some((field) => !knownSetFields.has(field))) unknown();
-    for (const element of set['elem'] === undefined ? [] : listOf(set['elem'])) {
-      if (verdicts) elements.set(parseKey(listOf(element)[0]!), parseVerdict(objectOf(listOf(element)[1])));
-      else elements.set(parseKey(element), undefined);
+    const flags = set['flags'] === undefined ? [] : listOf(set['flags']).map(textOf);
+    const timeout = set['timeout'] === undefined ? undefined : Number(set['timeout']);
+    // nft 1.0.6 does not list the flag `dynamic`; the kernel gives such a set a size.
+    const expected = timeout === undefined ? ['interval'] : ['timeout', 'dynamic'];
+    if (flags.some((flag) => !expected.includes(flag)) || (timeout !== undefined) !== flags.includes('timeout')) unknown();
+    if (Object.keys(set).some((field) => !knownSetFields.has(field)) || (set['size'] !== undefined && timeout === undefined)) unknown();
+    const verdicts = set['map'] === 'verdict';
+    const data = isMap && !verdicts ? (textOf(set['map']).split(' . ') as NftKeyType[]) : undefined;
+    // What rules put into a set, and what is about to leave it, is no part of the state.
+    for (const element of set['elem'] === undefined || timeout !== undefined ? [] : listOf(set['elem'])) {
+      if (!isMap) elements.set(parseKey(element), undefined);
+      else {
+        const [from, to] = listOf(element);
+        elements.set(parseKey(from!), verdicts ? parseVerdict(objectOf(to)) : parseKey(to!));
+      }
     }
-    return { key, interval: flags.length > 0, verdicts, elements };
+    const interval = flags.includes('interval');
+    return { key, interval, verdicts, ...(data ? { data } : {}), ...(timeout === undefined ? {} : { timeout }), elements };
   } catch (error) {
     if (!(error instanceof Unknown)) throw error;
-    return { key: [], interval: false, verdicts: set['map'] !== undefined, elements: new Map([['!', undefined]]) };
+    return { key: [], interval: false, verdicts: isMap, elements: new Map([['!', undefined]]) };
   }
 }
 
 function parseKey(value: Json): string {
   if (typeof value === 'number') return `${value}`;
-  if (typeof value === 'string') return tryParseAddress(value)?.text ?? unknown();
+  if (typeof value === 'string') return tryParseAddress(value)?.text ?? protocolOf(value);
   const { prefix, range, concat } = objectOf(value);
   if (concat) return listOf(concat).map(parseKey).join(' . ');
   if (range) return listOf(range).map(parseKey).join('-');
@@ -97,37 +114,117 @@ function parseVerdict(expression: JsonObject): NftVerdict {
 function parseRule(rule: JsonObject): NftRule {
   try {
     const matches: NftMatch[] = [];
-    let made: Omit<NftRule, 'matches'> = rule['comment'] === undefined ? {} : { comment: textOf(rule['comment']) };
+    const statements: NftStatement[] = [];
+    let counted: Pick<NftRule, 'counter' | 'count'> = {};
+    let verdict: NftDecision | undefined;
     for (const expression of listOf(rule['expr']).map(objectOf)) {
-      if (made.verdict) unknown();
+      if (verdict) unknown();
       if (expression['match'] !== undefined) {
-        // A match after a counter would count other packets.
-        if (made.counter !== undefined || made.count) unknown();
+        // A match after a counter would count other packets, and one after a statement do it for others.
+        if (counted.counter !== undefined || counted.count || statements.length > 0) unknown();
         matches.push(parseMatch(objectOf(expression['match'])));
-      } else if (typeof expression['counter'] === 'string') made = { ...made, counter: expression['counter'] };
-      else if (expression['counter'] !== undefined) made = { ...made, count: true };
-      else if (expression['vmap'] !== undefined) made = { ...made, verdict: parseVerdictMap(objectOf(expression['vmap'])) };
-      else made = { ...made, verdict: parseVerdict(expression) };
+      } else if (expression['counter'] !== undefined) {
+        if (statements.length > 0) unknown();
+        counted = typeof expression['counter'] === 'string' ? { ...counted, counter: expression['counter'] } : { ...counted, count: true };
+      } else if (expression['mangle'] !== undefined) statements.push(parseMangle(objectOf(expression['mangle'])));
+      else if (expression['set'] !== undefined) statements.push(parseUpdate(objectOf(expression['set'])));
+      else verdict = parseDecision(expression);
     }
-    return { matches, ...made };
+    return {
+      matches,
+      ...counted,
+      ...(statements.length > 0 ? { statements } : {}),
+      ...(verdict ? { verdict } : {}),
+      ...(rule['comment'] === undefined ? {} : { comment: textOf(rule['comment']) }),
+    };
   } catch (error) {
     if (!(error instanceof Unknown)) throw error;
     return { matches: [], unknown: JSON.stringify(rule['expr']) };
   }
 }
 
-type Field = { protocol: string; field: string };
-const fieldOf = (value: JsonObject): Field => {
-  const { protocol, field } = objectOf(value['payload']);
-  return { protocol: textOf(protocol), field: textOf(field) };
-};
-const familyOf = (protocol: string): 4 | 6 => (protocol === 'ip' ? 4 : protocol === 'ip6' ? 6 : unknown());
 const protocolOf = (text: string): NftProtocol => (text === 'tcp' || text === 'udp' || text === 'sctp' ? text : unknown());
-const addressSide = (field: string): 'saddr' | 'daddr' => (field === 'saddr' || field === 'daddr' ? field : unknown());
 
-function parseVerdictMap({ key, data }: JsonObject): NonNullable<NftRule['verdict']> {
-  const { protocol, field } = fieldOf(objectOf(key));
-  return { verdict: 'map', side: addressSide(field), family: familyOf(protocol), map: setNameOf(data) };
+/** Only expressions that nft itself writes with one word or two. */
+function parseSelector(value: Json): NftSelector {
+  const { payload, meta, fib, ct, numgen } = objectOf(value);
+  if (payload) {
+    const { protocol, field } = objectOf(payload);
+    const text = `${textOf(protocol)} ${textOf(field)}`;
+    return /^(ip6? [sd]addr|(th|tcp|udp|sctp) [sd]port)$/.test(text) ? (text as NftSelector) : unknown();
+  }
+  if (meta) {
+    const { key } = objectOf(meta);
+    return key === 'l4proto' ? 'meta l4proto' : key === 'iifname' || key === 'oifname' ? key : unknown();
+  }
+  if (fib) {
+    const { result, flags } = objectOf(fib);
+    const [side, more] = listOf(flags);
+    return result === 'type' && more === undefined && (side === 'saddr' || side === 'daddr') ? `fib ${side} type` : unknown();
+  }
+  if (ct) return objectOf(ct)['key'] === 'status' && objectOf(ct)['dir'] === undefined ? 'ct status' : unknown();
+  const { mode, mod, offset } = objectOf(numgen);
+  return mode === 'random' && typeof mod === 'number' && offset === 0 ? `numgen random mod ${mod}` : unknown();
+}
+
+const parseSelectors = (value: Json | undefined): NftSelector[] => {
+  const { concat } = objectOf(value);
+  return concat ? listOf(concat).map(parseSelector) : [parseSelector(value!)];
+};
+
+function parseDecision(expression: JsonObject): NftDecision {
+  const { vmap, reject, dnat } = expression;
+  if (vmap) {
+    const { key, data } = objectOf(vmap);
+    return typeof data === 'string' ? { verdict: 'vmap', of: parseSelectors(key), map: setNameOf(data) } : parseSpread(key, data);
+  }
+  if (reject !== undefined) {
+    const { type, expr } = objectOf(reject ?? {});
+    if (type === 'tcp reset') return { verdict: 'reject', with: 'tcp reset' };
+    return type === undefined || (expr === 'port-unreachable' && /^icmp/.test(textOf(type)))
+      ? { verdict: 'reject', with: 'port-unreachable' }
+      : unknown();
+  }
+  if ('masquerade' in expression) {
+    const { masquerade } = expression;
+    if (masquerade === null) return { verdict: 'masquerade' };
+    const { flags, ...more } = objectOf(masquerade);
+    return flags === 'fully-random' && Object.keys(more).length === 0 ? { verdict: 'masquerade', fullyRandom: true } : unknown();
+  }
+  return dnat ? parseDnat(objectOf(dnat)) : parseVerdict(expression);
+}
+
+function parseSpread(key: Json | undefined, data: Json | undefined): NftDecision {
+  const elements = listOf(objectOf(data)['set']).map(listOf);
+  const chains = elements.map(([number, verdict], index) => {
+    const { goto } = objectOf(verdict);
+    return number === index && goto ? textOf(objectOf(goto)['target']) : unknown();
+  });
+  return parseSelector(key!) === `numgen random mod ${chains.length}` ? { verdict: 'spread', chains } : unknown();
+}
+
+function parseDnat({ family, addr, port, ...more }: JsonObject): NftDecision {
+  if (Object.keys(more).length > 0) unknown();
+  const ipFamily = (text: Json | undefined): 4 | 6 => (text === 'ip' ? 4 : text === 'ip6' ? 6 : unknown());
+  if (typeof addr === 'string') {
+    const address = tryParseAddress(addr) ?? unknown();
+    const own = family === undefined ? address.family : ipFamily(family);
+    return { verdict: 'dnat', family: own, to: { address: address.text, ...(port === undefined ? {} : { port: Number(port) }) } };
+  }
+  const { key, data } = objectOf(objectOf(addr)['map']);
+  return { verdict: 'dnat', family: ipFamily(family), to: { of: parseSelectors(key), map: setNameOf(data) } };
+}
+
+function parseMangle({ key, value }: JsonObject): NftStatement {
+  const isMark = (json: Json | undefined): boolean => objectOf(objectOf(json)['meta'])['key'] === 'mark';
+  const { '|': or, '&': and } = objectOf(value);
+  const [mark, bits] = listOf(or ?? and);
+  if (!isMark(key) || !isMark(mark) || typeof bits !== 'number') return unknown();
+  return or ? { do: 'set-mark-bits', bits } : { do: 'clear-mark-bits', bits: ~bits >>> 0 };
+}
+
+function parseUpdate({ op, elem, set }: JsonObject): NftStatement {
+  return op === 'update' ? { do: 'update', set: setNameOf(set), of: parseSelectors(elem) } : unknown();
 }
 
 function setNameOf(value: Json | undefined): string {
@@ -137,36 +234,38 @@ function setNameOf(value: Json | undefined): string {
 
 function parseMatch({ op, left, right }: JsonObject): NftMatch {
   const subject = objectOf(left);
-  if (op !== '==' && op !== 'in') return unknown();
-  if (subject['ct']) return parseConntrack(textOf(objectOf(subject['ct'])['key']), right!);
-  if (op !== '==') return unknown();
-  if (subject['meta']) {
-    if (objectOf(subject['meta'])['key'] !== 'l4proto') return unknown();
-    return { match: 'protocol', protocol: protocolOf(textOf(right)) };
+  if (subject['ct'] && op === 'in') return parseConntrack(textOf(objectOf(subject['ct'])['key']), right!);
+  if (op !== '==' && op !== '!=') return unknown();
+  const not = op === '!=' ? ({ not: true } as const) : {};
+  if (subject['ct'] && objectOf(subject['ct'])['key'] !== 'status')
+    return not.not ? unknown() : parseConntrack(textOf(objectOf(subject['ct'])['key']), right!);
+  if (subject['&']) {
+    const [what, mask] = listOf(subject['&']);
+    if (objectOf(objectOf(what)['meta'])['key'] !== 'mark' || typeof mask !== 'number' || typeof right !== 'number') return unknown();
+    return { match: 'mark', mask, value: right, ...not };
   }
-  if (subject['concat']) {
-    const [address, port, more] = listOf(subject['concat']).map((each) => fieldOf(objectOf(each)));
-    if (!address || !port || more) return unknown();
-    const side =
-      address.field === 'saddr' && port.field === 'sport'
-        ? 'source'
-        : address.field === 'daddr' && port.field === 'dport'
-          ? 'destination'
-          : unknown();
-    return { match: 'address-port', side, family: familyOf(address.protocol), protocol: protocolOf(port.protocol), set: setNameOf(right) };
-  }
-  const { protocol, field } = fieldOf(subject);
-  if (field === 'sport' || field === 'dport')
-    return { match: 'port', side: field, protocol: protocolOf(protocol), ports: parsePorts(right!) };
-  const side = addressSide(field);
-  const family = familyOf(protocol);
-  const text = textOf(right);
-  return { match: 'address', side, family, in: text.startsWith('@') ? { set: text.slice(1) } : { address: parseKey(text) } };
+  const of = parseSelectors(left);
+  if (typeof right === 'string' && right.startsWith('@')) return { match: 'in', of, set: right.slice(1), ...not };
+  const [selector] = of;
+  if (!selector || of.length > 1) return unknown();
+  const [protocol, side] = selector.split(' ');
+  if (side === 'sport' || side === 'dport')
+    return not.not ? unknown() : { match: 'port', side, protocol: protocolOf(protocol!), ports: parsePorts(right!) };
+  const values = typeof right === 'object' && right !== null && 'set' in right ? listOf(right['set']) : [right!];
+  return { match: 'is', of: selector, values: values.map((value) => parseValue(selector, value)), ...not };
+}
+
+function parseValue(of: NftSelector, value: Json): string {
+  if (!of.startsWith('ip')) return textOf(value);
+  if (typeof value === 'string') return tryParseAddress(value)?.text ?? unknown();
+  const { addr, len } = objectOf(objectOf(value)['prefix']);
+  return parsePrefix(`${textOf(addr)}/${Number(len)}`).text;
 }
 
 function parseConntrack(key: string, right: Json): NftMatch {
   const values = (Array.isArray(right) ? listOf(right) : [right]).map(textOf);
   if (key === 'state') return { match: 'ct-state', states: values as NftConntrackState[] };
+  if (key === 'status') return { match: 'is', of: 'ct status', values };
   const [direction] = values;
   return key === 'direction' && (direction === 'original' || direction === 'reply') ? { match: 'ct-direction', direction } : unknown();
 }

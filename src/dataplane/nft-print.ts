@@ -1,9 +1,25 @@
-import type { Family } from '../net/index.ts';
-import type { NftHook, NftMatch, NftOperation, NftPorts, NftRule, NftSet, NftTransaction, NftVerdict } from './nft.ts';
+import { type Family, joinHostPort } from '../net/index.ts';
+import {
+  isMap,
+  type NftDecision,
+  type NftElement,
+  type NftFamily,
+  type NftHook,
+  type NftKeyType,
+  type NftMatch,
+  type NftOperation,
+  type NftPorts,
+  type NftRule,
+  type NftSelector,
+  type NftSet,
+  type NftStatement,
+  type NftTransaction,
+  type NftVerdict,
+} from './nft.ts';
 
 // Text for `nft -f`. Names come from our own code; they are checked all the same, since a name with a semicolon in it would be a command.
 
-const nameSyntax = /^[A-Za-z_][A-Za-z0-9_.-]{0,126}$/;
+const nameSyntax = /^[A-Za-z_][A-Za-z0-9_./-]{0,126}$/;
 
 /** @throws RangeError for what nft would not take as a name. */
 function named(name: string): string {
@@ -14,10 +30,24 @@ function named(name: string): string {
 const ip = (family: Family): string => (family === 4 ? 'ip' : 'ip6');
 const ports = ([first, last]: NftPorts): string => (first === last ? `${first}` : `${first}-${last}`);
 const oneOrSet = (items: readonly string[]): string => (items.length === 1 ? items[0]! : `{ ${items.join(', ')} }`);
+const joined = (selectors: readonly NftSelector[]): string => selectors.join(' . ');
+const bits = (value: number): string => `0x${value.toString(16)}`;
 
 /** A verdict in nft's words. */
 export const printVerdict = (verdict: NftVerdict): string =>
   'chain' in verdict ? `${verdict.verdict} ${named(verdict.chain)}` : verdict.verdict;
+
+/** An element's value in nft's words; '' for an element of a set. */
+export const printElementValue = (element: NftElement): string =>
+  element === undefined ? '' : typeof element === 'string' ? element : printVerdict(element);
+
+/** A link's name, quoted. @throws RangeError for what the kernel takes as no name of a link; a `*` at its end is a wildcard */
+function quotedLink(name: string): string {
+  if (!/^[^\s"/\\]{1,15}\*?$/.test(name)) throw new RangeError(`${JSON.stringify(name)} is no name of a link`);
+  return `"${name}"`;
+}
+
+const printValue = (of: NftSelector, value: string): string => (of === 'iifname' || of === 'oifname' ? quotedLink(value) : value);
 
 function printMatch(match: NftMatch): string {
   switch (match.match) {
@@ -25,16 +55,45 @@ function printMatch(match: NftMatch): string {
       return `ct state ${match.states.join(',')}`;
     case 'ct-direction':
       return `ct direction ${match.direction}`;
-    case 'address':
-      return `${ip(match.family)} ${match.side} ${'set' in match.in ? `@${named(match.in.set)}` : match.in.address}`;
-    case 'protocol':
-      return `meta l4proto ${match.protocol}`;
+    case 'is':
+      return `${match.of} ${match.not ? '!= ' : ''}${oneOrSet(match.values.map((value) => printValue(match.of, value)))}`;
+    case 'in':
+      return `${joined(match.of)} ${match.not ? '!= ' : ''}@${named(match.set)}`;
+    case 'mark':
+      return `meta mark & ${bits(match.mask)} ${match.not ? '!=' : '=='} ${bits(match.value)}`;
     case 'port':
       return `${match.protocol} ${match.side} ${oneOrSet(match.ports.map(ports))}`;
-    case 'address-port': {
-      const [address, port] = match.side === 'source' ? ['saddr', 'sport'] : ['daddr', 'dport'];
-      return `${ip(match.family)} ${address} . ${match.protocol} ${port} @${named(match.set)}`;
+  }
+}
+
+function printStatement(statement: NftStatement): string {
+  switch (statement.do) {
+    case 'set-mark-bits':
+      return `meta mark set meta mark | ${bits(statement.bits)}`;
+    case 'clear-mark-bits':
+      return `meta mark set meta mark & ${bits(~statement.bits >>> 0)}`;
+    case 'update':
+      return `update @${named(statement.set)} { ${joined(statement.of)} }`;
+  }
+}
+
+function printDecision(decision: NftDecision): string {
+  switch (decision.verdict) {
+    case 'vmap':
+      return `${joined(decision.of)} vmap @${named(decision.map)}`;
+    case 'spread':
+      return `numgen random mod ${decision.chains.length} vmap { ${decision.chains.map((chain, index) => `${index} : goto ${named(chain)}`).join(', ')} }`;
+    case 'reject':
+      return decision.with === 'port-unreachable' ? 'reject' : `reject with ${decision.with}`;
+    case 'masquerade':
+      return decision.fullyRandom ? 'masquerade fully-random' : 'masquerade';
+    case 'dnat': {
+      const { to, family } = decision;
+      if ('map' in to) return `dnat ${ip(family)} to ${joined(to.of)} map @${named(to.map)}`;
+      return `dnat ${ip(family)} to ${to.port === undefined ? to.address : joinHostPort(to.address, to.port)}`;
     }
+    default:
+      return printVerdict(decision);
   }
 }
 
@@ -44,9 +103,8 @@ export function printNftRule(rule: NftRule): string {
   const parts = rule.matches.map(printMatch);
   if (rule.counter !== undefined) parts.push(`counter name "${named(rule.counter)}"`);
   if (rule.count) parts.push('counter');
-  const { verdict } = rule;
-  if (verdict)
-    parts.push(verdict.verdict === 'map' ? `${ip(verdict.family)} ${verdict.side} vmap @${named(verdict.map)}` : printVerdict(verdict));
+  for (const statement of rule.statements ?? []) parts.push(printStatement(statement));
+  if (rule.verdict) parts.push(printDecision(rule.verdict));
   if (rule.comment !== undefined) parts.push(`comment "${printComment(rule.comment)}"`);
   return parts.join(' ');
 }
@@ -57,9 +115,25 @@ const printComment = (comment: string): string => comment.replaceAll(/[^\x20-\x7
 const printHook = ({ type, hook, priority, policy }: NftHook): string =>
   ` { type ${type} hook ${hook} priority ${priority}; policy ${policy}; }`;
 
-function printSetType({ key, interval, verdicts }: Omit<NftSet, 'elements'>): string {
-  return ` { type ${key.join(' . ')}${verdicts ? ' : verdict' : ''};${interval ? ' flags interval;' : ''} }`;
+/** What stands for each type after `typeof`, which is how a key of a type without a name is declared. */
+const typeofExample: Readonly<Record<NftKeyType, string>> = {
+  ipv4_addr: 'ip daddr',
+  ipv6_addr: 'ip6 daddr',
+  inet_service: 'th dport',
+  inet_proto: 'meta l4proto',
+  integer: 'numgen random mod 65536',
+};
+
+function printSetType({ key, interval, verdicts, data, timeout }: Omit<NftSet, 'elements'>): string {
+  const byExample = key.includes('integer');
+  const types = (each: readonly NftKeyType[]): string => each.map((type) => (byExample ? typeofExample[type] : type)).join(' . ');
+  const value = verdicts ? ' : verdict' : data ? ` : ${types(data)}` : '';
+  const flags = timeout !== undefined ? ` flags dynamic,timeout; timeout ${timeout}s;` : interval ? ' flags interval;' : '';
+  return ` { ${byExample ? 'typeof' : 'type'} ${types(key)}${value};${flags} }`;
 }
+
+const printElement = ([key, element]: readonly [string, NftElement]): string =>
+  element === undefined ? key : `${key} : ${printElementValue(element)}`;
 
 function printOperation(table: string, operation: NftOperation): string {
   switch (operation.op) {
@@ -72,11 +146,11 @@ function printOperation(table: string, operation: NftOperation): string {
     case 'delete-counter':
       return `delete counter ${table} ${named(operation.counter)}`;
     case 'add-set':
-      return `add ${operation.of.verdicts ? 'map' : 'set'} ${table} ${named(operation.set)}${printSetType(operation.of)}`;
+      return `add ${isMap(operation.of) ? 'map' : 'set'} ${table} ${named(operation.set)}${printSetType(operation.of)}`;
     case 'delete-set':
-      return `delete ${operation.verdicts ? 'map' : 'set'} ${table} ${named(operation.set)}`;
+      return `delete ${operation.map ? 'map' : 'set'} ${table} ${named(operation.set)}`;
     case 'add-elements':
-      return `add element ${table} ${named(operation.set)} { ${[...operation.elements].map(([key, verdict]) => (verdict ? `${key} : ${printVerdict(verdict)}` : key)).join(', ')} }`;
+      return `add element ${table} ${named(operation.set)} { ${[...operation.elements].map(printElement).join(', ')} }`;
     case 'delete-elements':
       return `delete element ${table} ${named(operation.set)} { ${operation.elements.join(', ')} }`;
     case 'add-chain':
@@ -90,6 +164,9 @@ function printOperation(table: string, operation: NftOperation): string {
   }
 }
 
+/** How nft is told which table is meant: `inet podwire`. @throws RangeError for what it would not take as a name */
+export const tableText = (name: string, family: NftFamily = 'inet'): string => `${family} ${named(name)}`;
+
 /** The input of `nft -f -` for the transaction. */
-export const printNftTransaction = ({ table, operations }: NftTransaction): string =>
-  operations.map((operation) => `${printOperation(`inet ${named(table)}`, operation)}\n`).join('');
+export const printNftTransaction = ({ family, table, operations }: NftTransaction): string =>
+  operations.map((operation) => `${printOperation(tableText(table, family), operation)}\n`).join('');

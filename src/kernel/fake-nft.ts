@@ -1,10 +1,10 @@
-import { emptyNftTable, type NftTable, type NftTransaction } from '../dataplane/nft.ts';
+import { emptyNftTable, type NftFamily, type NftTable, type NftTransaction } from '../dataplane/nft.ts';
 import { applyNftTransaction, NftRefusal } from '../dataplane/nft-apply.ts';
 import { type Nft, type NftCounter, NftError } from './nft.ts';
 
 /** A kernel's nftables in memory. */
 export interface FakeNft extends Nft {
-  /** What it holds now. */
+  /** What it holds now, by name, or by `ip name` and `ip6 name` where the family is not inet. */
   readonly tables: Map<string, NftTable>;
   /** Every transaction done, oldest first. */
   readonly applied: readonly NftTransaction[];
@@ -16,6 +16,8 @@ export interface FakeNft extends Nft {
   count(table: string, counter: string, value: NftCounter): void;
 }
 
+const keyOf = (table: string, family: NftFamily = 'inet'): string => (family === 'inet' ? table : `${family} ${table}`);
+
 /** Refuses what the kernel refuses, and does transactions whole or not at all. */
 export function createFakeNft(): FakeNft {
   const tables = new Map<string, NftTable>();
@@ -25,7 +27,7 @@ export function createFakeNft(): FakeNft {
   let failure: Error | undefined;
   const attempt = (transaction: NftTransaction): NftTable | undefined => {
     try {
-      return applyNftTransaction(tables.get(transaction.table), transaction);
+      return applyNftTransaction(tables.get(keyOf(transaction.table, transaction.family)), transaction);
     } catch (error) {
       if (!(error instanceof NftRefusal)) throw error;
       const code = error.message.startsWith('No such')
@@ -48,9 +50,9 @@ export function createFakeNft(): FakeNft {
       failure = error;
     },
     count: (table, counter, value) => void counts.set(`${table} ${counter}`, value),
-    read(table) {
+    read(table, family) {
       reads++;
-      return Promise.resolve(tables.get(table));
+      return Promise.resolve(tables.get(keyOf(table, family)));
     },
     check(transaction) {
       return Promise.resolve().then(() => void attempt(transaction));
@@ -60,12 +62,13 @@ export function createFakeNft(): FakeNft {
       failure = undefined;
       if (error) throw error;
       const after = attempt(transaction);
-      if (after) tables.set(transaction.table, after);
-      else tables.delete(transaction.table);
+      const key = keyOf(transaction.table, transaction.family);
+      if (after) tables.set(key, after);
+      else tables.delete(key);
       applied.push(transaction);
     },
-    counters(table) {
-      const { counters } = tables.get(table) ?? emptyNftTable(table);
+    counters(table, family) {
+      const { counters } = tables.get(keyOf(table, family)) ?? emptyNftTable(table);
       return Promise.resolve(
         new Map([...counters].map((counter) => [counter, counts.get(`${table} ${counter}`) ?? { packets: 0, bytes: 0 }])),
       );

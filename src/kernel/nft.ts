@@ -1,6 +1,6 @@
-import type { NftTable, NftTransaction } from '../dataplane/nft.ts';
+import type { NftFamily, NftTable, NftTransaction } from '../dataplane/nft.ts';
 import { parseNftTable } from '../dataplane/nft-parse.ts';
-import { printNftTransaction } from '../dataplane/nft-print.ts';
+import { printNftTransaction, tableText } from '../dataplane/nft-print.ts';
 import { CommandError, type CommandRunner } from './command-runner.ts';
 
 /** Why nft failed, in a few stable words. */
@@ -21,16 +21,16 @@ export interface NftCounter {
   readonly bytes: number;
 }
 
-/** nftables of the current network namespace: one table of family inet at a time, others are not looked at. */
+/** nftables of the current network namespace: one table at a time, of family inet when it is not said; others are not looked at. */
 export interface Nft {
   /** The table, or undefined when there is none. @throws NftError */
-  read(table: string): Promise<NftTable | undefined>;
+  read(table: string, family?: NftFamily): Promise<NftTable | undefined>;
   /** Asks nft and the kernel whether they would take the transaction, without doing it. @throws NftError */
   check(transaction: NftTransaction): Promise<void>;
   /** Does the transaction, whole or not at all. @throws NftError */
   apply(transaction: NftTransaction): Promise<void>;
   /** What the table's named counters have counted; empty without the table. @throws NftError */
-  counters(table: string): Promise<ReadonlyMap<string, NftCounter>>;
+  counters(table: string, family?: NftFamily): Promise<ReadonlyMap<string, NftCounter>>;
 }
 
 /** nftables through the `nft` tool (1.0.6 or later), one process a call, transactions over standard input. */
@@ -51,9 +51,9 @@ export function createNft(runner: CommandRunner): Nft {
     }
   };
   return {
-    async read(table) {
-      const listing = await listed(['--json', 'list', 'table', 'inet', table]);
-      return listing === undefined ? undefined : parseNftTable(table, listing);
+    async read(table, family) {
+      const listing = await listed(['--json', 'list', 'table', ...tableText(table, family).split(' ')]);
+      return listing === undefined ? undefined : parseNftTable(table, listing, family);
     },
     async check(transaction) {
       await run(['--check', '--file', '-'], printNftTransaction(transaction));
@@ -61,8 +61,8 @@ export function createNft(runner: CommandRunner): Nft {
     async apply(transaction) {
       await run(['--file', '-'], printNftTransaction(transaction));
     },
-    async counters(table) {
-      const listing = await listed(['--json', 'list', 'counters', 'table', 'inet', table]);
+    async counters(table, family) {
+      const listing = await listed(['--json', 'list', 'counters', 'table', ...tableText(table, family).split(' ')]);
       if (listing === undefined) return new Map();
       const { nftables } = JSON.parse(listing) as {
         nftables: { counter?: { name: string; table: string; packets: number; bytes: number } }[];

@@ -8,13 +8,13 @@ import {
 } from '../dataplane/iptables.ts';
 import { printRule } from '../dataplane/iptables-print.ts';
 import { type Address, joinHostPort, type Prefix, parseAddress, parsePrefix, prefixContains } from '../net/index.ts';
-import { type Packet, WalkError, type WalkResult, type WalkStep, type WalkWorld } from './packet.ts';
+import { localAddresses, type Packet, WalkError, type WalkResult, type WalkStep, type WalkWorld } from './packet.ts';
 
 /** The packet on its way. */
 interface Traveller {
   readonly packet: Packet;
   readonly world: WalkWorld;
-  readonly locals: ReadonlySet<string>;
+  readonly isLocal: (address: Address) => boolean;
   readonly path: WalkStep[];
   readonly source: Address;
   destination: Address;
@@ -50,7 +50,7 @@ export function walkPacket(rules: IptablesRuleset, packet: Packet, world: WalkWo
   const traveller: Traveller = {
     packet,
     world,
-    locals: new Set(world.addresses.map((text) => parseAddress(text).text)),
+    isLocal: localAddresses(world),
     path: [],
     source: parseAddress(packet.from ?? (rules.family === 4 ? '192.0.2.1' : '2001:db8::1')),
     destination,
@@ -60,7 +60,7 @@ export function walkPacket(rules: IptablesRuleset, packet: Packet, world: WalkWo
     masquerade: false,
     in: packet.hook === 'output' ? '' : (packet.in ?? ''),
   };
-  const isLocal = (): boolean => isLocalAddress(traveller, traveller.destination);
+  const isLocal = (): boolean => traveller.isLocal(traveller.destination);
   const hooks: (() => Hook | undefined)[] =
     packet.hook === 'prerouting'
       ? [() => 'PREROUTING', () => (isLocal() ? 'INPUT' : 'FORWARD'), () => (isLocal() ? undefined : 'POSTROUTING')]
@@ -79,10 +79,6 @@ function result(traveller: Traveller, verdict: WalkResult['verdict'], local: boo
   const { destination, port, masquerade, mark, path, rejectWith } = traveller;
   const to = port === undefined ? destination.text : joinHostPort(destination.text, port);
   return { verdict, to, masquerade, delivered: local ? 'local' : 'out', mark, path, ...(rejectWith === undefined ? {} : { rejectWith }) };
-}
-
-function isLocalAddress({ locals }: Traveller, address: Address): boolean {
-  return locals.has(address.text) || address.text === '::1' || (address.family === 4 && address.value >> 24n === 127n);
 }
 
 function walkHook(rules: IptablesRuleset, hook: Hook, traveller: Traveller): Verdict {
@@ -194,7 +190,7 @@ function matchesOne(match: IptablesMatch, traveller: Traveller): boolean {
         packet.sourcePort <= match.last
       );
     case 'addrtype':
-      return isLocalAddress(traveller, match.side === 'source' ? traveller.source : traveller.destination);
+      return traveller.isLocal(match.side === 'source' ? traveller.source : traveller.destination);
     case 'mark':
       return (traveller.mark & match.mask) >>> 0 === match.value;
     case 'ctstate':

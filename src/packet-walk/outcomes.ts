@@ -1,5 +1,7 @@
 import type { IptablesRuleset } from '../dataplane/iptables.ts';
+import type { NftTable } from '../dataplane/nft.ts';
 import { walkPacket } from './iptables.ts';
+import { walkNftPacket } from './nft.ts';
 import type { Packet, WalkResult, WalkWorld } from './packet.ts';
 
 /** One way the rules may go, and how likely it is (0 to 1). */
@@ -8,16 +10,29 @@ export interface Outcome {
   readonly result: WalkResult;
 }
 
+/** More ways than these through the rules are not walked. */
+const defaultLimit = 4_096;
+
 /**
  * Every outcome that the chance in the rules (`-m statistic`) allows, each way walked once. Nothing is remembered between them.
  * @throws WalkError as walkPacket does, and RangeError when there are more than `limit` ways.
  */
-export function walkOutcomes(
+export const walkOutcomes = (
   rules: IptablesRuleset,
   packet: Packet,
   world: Omit<WalkWorld, 'choose' | 'recent'> = { addresses: [] },
-  limit = 4_096,
-): Outcome[] {
+  limit = defaultLimit,
+): Outcome[] => everyOutcome((choose) => walkPacket(rules, packet, { ...world, choose, recent: new Map() }), limit);
+
+/** As {@link walkOutcomes} for nftables, whose chance is `numgen random`. */
+export const walkNftOutcomes = (
+  tables: readonly NftTable[],
+  packet: Packet,
+  world: Omit<WalkWorld, 'choose' | 'recent'> = { addresses: [] },
+  limit = defaultLimit,
+): Outcome[] => everyOutcome((choose) => walkNftPacket(tables, packet, { ...world, choose }), limit);
+
+function everyOutcome(walk: (choose: (odds: number) => boolean) => WalkResult, limit: number): Outcome[] {
   const outcomes: Outcome[] = [];
   const pending: boolean[][] = [[]];
   for (let decided = pending.pop(); decided; decided = pending.pop()) {
@@ -34,7 +49,7 @@ export function walkOutcomes(
       probability *= choice ? odds : 1 - odds;
       return choice;
     };
-    const result = walkPacket(rules, packet, { ...world, choose, recent: new Map() });
+    const result = walk(choose);
     outcomes.push({ probability, result });
   }
   return outcomes;

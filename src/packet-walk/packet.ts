@@ -1,4 +1,5 @@
 import type { ConntrackState } from '../dataplane/iptables.ts';
+import { type Address, parseAddress } from '../net/index.ts';
 
 /** A packet that sets out on its way through a machine's rules. */
 export interface Packet {
@@ -64,4 +65,10 @@ export class WalkError extends Error {
     super(message);
     this.name = 'WalkError';
   }
+}
+
+/** Tells the machine's own addresses. */
+export function localAddresses({ addresses }: WalkWorld): (address: Address) => boolean {
+  const own = new Set(addresses.map((text) => parseAddress(text).text));
+  return ({ text, family, value }) => own.has(text) || text === '::1' || (family === 4 && value >> 24n === 127n);
 }

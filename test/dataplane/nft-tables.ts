@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { NftChain, NftMatch, NftPorts, NftRule, NftSet, NftTable, NftVerdict } from '../../src/dataplane/nft.ts';
-import { intervalKey } from '../../src/dataplane/nft.ts';
+import { addressSelector, intervalKey } from '../../src/dataplane/nft.ts';
 import { addressFromValue, type Family } from '../../src/net/index.ts';
 
 /** A table with one of everything. */
@@ -55,7 +55,7 @@ export function sampleNftTable(): NftTable {
               verdict: accept,
             },
             { matches: [{ match: 'ct-state', states: ['established', 'related'] }], verdict: accept },
-            { matches: [], verdict: { verdict: 'map', side: 'daddr', family: 4, map: 'pod-map' } },
+            { matches: [], verdict: { verdict: 'vmap', of: ['ip daddr'], map: 'pod-map' } },
           ],
         },
       ],
@@ -74,7 +74,7 @@ export function sampleNftTable(): NftTable {
           rules: [
             {
               matches: [
-                { match: 'address', side: 'saddr', family: 4, in: { set: 'pods' } },
+                { match: 'in', of: ['ip saddr'], set: 'pods' },
                 {
                   match: 'port',
                   side: 'dport',
@@ -89,22 +89,131 @@ export function sampleNftTable(): NftTable {
             },
             {
               matches: [
-                { match: 'address', side: 'saddr', family: 4, in: { set: 'block' } },
-                { match: 'protocol', protocol: 'udp' },
+                { match: 'in', of: ['ip saddr'], set: 'block' },
+                { match: 'is', of: 'meta l4proto', values: ['udp'] },
               ],
               verdict: accept,
             },
             {
               matches: [
-                { match: 'address', side: 'saddr', family: 6, in: { set: 'block6' } },
-                { match: 'address-port', side: 'destination', family: 6, protocol: 'sctp', set: 'ports' },
+                { match: 'in', of: ['ip6 saddr'], set: 'block6' },
+                { match: 'in', of: ['ip6 daddr', 'sctp dport'], set: 'ports' },
               ],
               verdict: accept,
             },
-            { matches: [{ match: 'address', side: 'saddr', family: 6, in: { address: 'fd00::7' } }], verdict: { verdict: 'return' } },
+            { matches: [{ match: 'is', of: 'ip6 saddr', values: ['fd00::7'] }], verdict: { verdict: 'return' } },
           ],
         },
       ],
+    ]),
+  };
+}
+
+/** NAT with maps, as a service proxy writes it: one address, three endpoints. */
+export function sampleNatTable(): NftTable {
+  const chains: [string, NftChain][] = [
+    [
+      'prerouting',
+      {
+        hook: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
+        rules: [
+          { matches: [{ match: 'in', of: ['ip saddr'], set: 'sticky' }], verdict: { verdict: 'jump', chain: 'spread' } },
+          { matches: [], verdict: { verdict: 'vmap', of: ['ip daddr', 'meta l4proto', 'th dport'], map: 'services' } },
+          {
+            matches: [{ match: 'is', of: 'fib daddr type', values: ['local'] }],
+            verdict: { verdict: 'vmap', of: ['meta l4proto', 'th dport'], map: 'node-ports' },
+          },
+        ],
+      },
+    ],
+    [
+      'postrouting',
+      {
+        hook: { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
+        rules: [
+          { matches: [{ match: 'mark', mask: 0x4000, value: 0x4000, not: true }], verdict: { verdict: 'return' } },
+          { matches: [], statements: [{ do: 'clear-mark-bits', bits: 0x4000 }], verdict: { verdict: 'masquerade', fullyRandom: true } },
+        ],
+      },
+    ],
+    [
+      'lb-tcp-3',
+      {
+        rules: [
+          {
+            matches: [{ match: 'is', of: 'ip saddr', values: ['10.244.0.0/16'], not: true }],
+            statements: [{ do: 'set-mark-bits', bits: 0x4000 }],
+          },
+          {
+            matches: [],
+            verdict: { verdict: 'dnat', family: 4, to: { of: ['ip daddr', 'tcp dport', 'numgen random mod 3'], map: 'endpoints' } },
+          },
+        ],
+      },
+    ],
+    ['spread', { rules: [{ matches: [], verdict: { verdict: 'spread', chains: ['one', 'two'] } }] }],
+    [
+      'one',
+      {
+        rules: [
+          {
+            matches: [{ match: 'is', of: 'meta l4proto', values: ['tcp'] }],
+            statements: [{ do: 'update', set: 'sticky', of: ['ip saddr'] }],
+            verdict: { verdict: 'dnat', family: 4, to: { address: '10.244.1.2', port: 8080 } },
+          },
+        ],
+      },
+    ],
+    ['two', { rules: [{ matches: [], verdict: { verdict: 'dnat', family: 4, to: { address: '10.244.1.3' } } }] }],
+    [
+      'refuse',
+      {
+        hook: { type: 'filter', hook: 'input', priority: 0, policy: 'accept' },
+        rules: [
+          { matches: [{ match: 'is', of: 'meta l4proto', values: ['tcp'] }], verdict: { verdict: 'reject', with: 'port-unreachable' } },
+          {
+            matches: [{ match: 'port', side: 'dport', protocol: 'tcp', ports: [[7, 7]] }],
+            verdict: { verdict: 'reject', with: 'tcp reset' },
+          },
+        ],
+      },
+    ],
+  ];
+  return {
+    family: 'ip',
+    name: 'podwire-nat',
+    counters: new Set(),
+    chains: new Map(chains),
+    sets: new Map<string, NftSet>([
+      [
+        'services',
+        {
+          key: ['ipv4_addr', 'inet_proto', 'inet_service'],
+          interval: false,
+          verdicts: true,
+          elements: new Map([['10.96.0.1 . tcp . 443', { verdict: 'goto', chain: 'lb-tcp-3' }]]),
+        },
+      ],
+      [
+        'node-ports',
+        {
+          key: ['inet_proto', 'inet_service'],
+          interval: false,
+          verdicts: true,
+          elements: new Map([['tcp . 30080', { verdict: 'goto', chain: 'spread' }]]),
+        },
+      ],
+      [
+        'endpoints',
+        {
+          key: ['ipv4_addr', 'inet_service', 'integer'],
+          data: ['ipv4_addr', 'inet_service'],
+          interval: false,
+          verdicts: false,
+          elements: new Map([0, 1, 2].map((slot) => [`10.96.0.1 . 443 . ${slot}`, `10.244.1.${slot + 7} . 6443`])),
+        },
+      ],
+      ['sticky', { key: ['ipv4_addr'], interval: false, verdicts: false, timeout: 10_800, elements: new Map() }],
     ]),
   };
 }
@@ -183,20 +292,29 @@ const matches: fc.Arbitrary<NftMatch[]> = fc.oneof(
   fc.constant<NftMatch[]>([]),
   fc
     .tuple(family, fc.constantFrom('saddr' as const, 'daddr' as const), fc.constantFrom('set', 'block'))
-    .map(([own, side, kind]): NftMatch[] => [{ match: 'address', side, family: own, in: { set: `${kind}-${own}` } }]),
+    .map(([own, side, kind]): NftMatch[] => [{ match: 'in', of: [addressSelector(own, side)], set: `${kind}-${own}` }]),
   family.chain((own) =>
-    smallAddress(own).map((address): NftMatch[] => [{ match: 'address', side: 'daddr', family: own, in: { address } }]),
+    smallAddress(own).map((address): NftMatch[] => [{ match: 'is', of: addressSelector(own, 'daddr'), values: [address] }]),
   ),
   fc.tuple(protocol, ports).map(([own, numbers]): NftMatch[] => [{ match: 'port', side: 'dport', protocol: own, ports: numbers }]),
-  protocol.map((own): NftMatch[] => [{ match: 'protocol', protocol: own }]),
+  protocol.map((own): NftMatch[] => [{ match: 'is', of: 'meta l4proto', values: [own] }]),
   fc.tuple(family, protocol).map(([own, proto]): NftMatch[] => [
-    { match: 'address', side: 'saddr', family: own, in: { set: `set-${own}` } },
-    { match: 'address-port', side: 'destination', family: own, protocol: proto, set: `ports-${own}` },
+    { match: 'in', of: [addressSelector(own, 'saddr')], set: `set-${own}` },
+    { match: 'in', of: [addressSelector(own, 'daddr'), `${proto} dport`], set: `ports-${own}` },
   ]),
   fc.subarray(['established', 'related', 'invalid'] as const, { minLength: 1 }).map((states): NftMatch[] => [
     { match: 'ct-direction', direction: 'reply' },
     { match: 'ct-state', states: [...states].sort((a, b) => order.indexOf(a) - order.indexOf(b)) },
   ]),
+  fc
+    .tuple(fc.constantFrom('iifname' as const, 'oifname' as const), fc.constantFrom('eth0', 'pod*'), fc.boolean())
+    .map(([of, link, not]): NftMatch[] => [{ match: 'is', of, values: [link], ...(not ? { not } : {}) }]),
+  fc.boolean().map((not): NftMatch[] => [{ match: 'mark', mask: 0xff00, value: 0x4000, ...(not ? { not } : {}) }]),
+  fc.constantFrom<NftMatch[]>(
+    [{ match: 'is', of: 'ip saddr', values: ['10.244.0.0/16'], not: true }],
+    [{ match: 'is', of: 'ct status', values: ['dnat'] }],
+    [{ match: 'in', of: ['ip saddr'], set: 'set-4', not: true }],
+  ),
 );
 /** The order in which nft lists states: by their bit. */
 const order = ['invalid', 'established', 'related'];
@@ -207,7 +325,7 @@ const rule = (above: number): fc.Arbitrary<NftRule> =>
     .record({
       matches,
       jump: fc.integer({ min: above + 1, max: chainNames.length }),
-      what: fc.constantFrom('accept', 'drop', 'jump', 'map', 'count'),
+      what: fc.constantFrom('accept', 'drop', 'jump', 'map', 'count', 'spread', 'mark', 'reject'),
       comment: fc.option(fc.constantFrom('default/web', 'a b')),
     })
     .map(({ matches: own, jump, what, comment }) => {
@@ -215,7 +333,11 @@ const rule = (above: number): fc.Arbitrary<NftRule> =>
       const chain = chainNames[jump];
       if (what === 'count') return { matches: own, counter: 'n0', count: true, verdict: { verdict: 'drop' as const }, ...more };
       if (what === 'map' && above < 0)
-        return { matches: [], verdict: { verdict: 'map' as const, side: 'saddr' as const, family: 4 as const, map: 'map-4' } };
+        return { matches: [], verdict: { verdict: 'vmap' as const, of: ['ip saddr' as const], map: 'map-4' } };
+      if (what === 'spread' && jump + 1 < chainNames.length)
+        return { matches: own, verdict: { verdict: 'spread' as const, chains: chainNames.slice(jump) }, ...more };
+      if (what === 'mark') return { matches: own, statements: [{ do: 'set-mark-bits' as const, bits: 0x4000 }], ...more };
+      if (what === 'reject') return { matches: own, verdict: { verdict: 'reject' as const, with: 'port-unreachable' as const } };
       if (what === 'jump' && chain) return { matches: own, verdict: { verdict: 'jump' as const, chain }, ...more };
       return { matches: own, verdict: { verdict: what === 'drop' ? ('drop' as const) : ('accept' as const) }, ...more };
     });

@@ -55,11 +55,11 @@ describe('the kernel refuses, and so does applying to data', () => {
   const rule = (...matches: NftRule['matches']): NftRule => ({ matches, verdict: accept });
   it.each([
     ['a chain still jumped to', [{ op: 'delete-chain', chain: 'pod' }], /busy: chain pod/],
-    ['a set still looked up', [{ op: 'delete-set', set: 'pods', verdicts: false }], /busy: set pods/],
+    ['a set still looked up', [{ op: 'delete-set', set: 'pods', map: false }], /busy: set pods/],
     ['an element that is not there', [{ op: 'delete-elements', set: 'pods', elements: ['10.9.9.9'] }], /No such file/],
     [
       'a rule about a set that is not there',
-      [{ op: 'add-rule', chain: 'pod', rule: rule({ match: 'address', side: 'saddr', family: 4, in: { set: 'none' } }) }],
+      [{ op: 'add-rule', chain: 'pod', rule: rule({ match: 'in', of: ['ip saddr'], set: 'none' }) }],
       /set none/,
     ],
     [
@@ -104,9 +104,11 @@ describe('text', () => {
     const listing = (...expr: object[]) => JSON.stringify({ nftables: [{ chain: { name: 'c' } }, { rule: { chain: 'c', expr } }] });
     const parse = (...expr: object[]): NftRule => parseNftTable('t', listing(...expr)).chains.get('c')!.rules[0]!;
     expect(
-      parse({ match: { op: '!=', left: { payload: { protocol: 'ip', field: 'saddr' } }, right: '10.0.0.1' } }, { accept: null }).unknown,
+      parse({ match: { op: '<', left: { payload: { protocol: 'ip', field: 'ttl' } }, right: 4 } }, { accept: null }).unknown,
     ).toBeDefined();
-    expect(parse({ match: { op: '==', left: { meta: { key: 'iifname' } }, right: 'eth0' } }, { accept: null }).unknown).toBeDefined();
+    expect(parse({ match: { op: '!=', left: { ct: { key: 'state' } }, right: 'new' } }, { accept: null }).unknown).toBeDefined();
+    expect(parse({ mangle: { key: { meta: { key: 'mark' } }, value: 7 } }).unknown).toBeDefined();
+    expect(parse({ masquerade: { flags: ['random', 'persistent'] } }).unknown).toBeDefined();
     expect(
       parse(
         { counter: { packets: 1, bytes: 1 } },

@@ -6,7 +6,7 @@ import type { NftOperation, NftTable } from '../../src/dataplane/nft.ts';
 import { inNetworkNamespace, systemRunner } from '../../src/kernel/command-runner.ts';
 import { createFakeNft } from '../../src/kernel/fake-nft.ts';
 import { createNft, NftError } from '../../src/kernel/nft.ts';
-import { nftTable, sampleNftTable } from '../dataplane/nft-tables.ts';
+import { nftTable, sampleNatTable, sampleNftTable } from '../dataplane/nft-tables.ts';
 
 const namespace = `pw-test-nft-${process.pid}`;
 const nft = createNft(inNetworkNamespace(systemRunner, `/run/netns/${namespace}`));
@@ -31,15 +31,29 @@ t.test('what the kernel lists is what was wanted, from any table to any other', 
   t.equal((await nft.counters('podwire-test')).size, 0);
 });
 
+t.test('a table of NAT with maps, numgen and sets that rules fill comes back as it was written', async (t) => {
+  const sample = sampleNatTable();
+  await nft.apply(diffNftTable(undefined, sample)!);
+  const read = await nft.read(sample.name, 'ip');
+  t.same(read, sample);
+  t.equal(diffNftTable(read, sample), undefined);
+  t.equal(await nft.read(sample.name), undefined, 'family inet has no such table');
+  const sets = new Map(sample.sets);
+  sets.set('endpoints', { ...sample.sets.get('endpoints')!, elements: new Map([['10.96.0.1 . 443 . 0', '10.244.9.9 . 6443']]) });
+  await nft.apply(diffNftTable(read, { ...sample, sets })!);
+  t.same((await nft.read(sample.name, 'ip'))?.sets.get('endpoints'), sets.get('endpoints'));
+  await nft.apply({ family: 'ip', table: sample.name, operations: [{ op: 'delete-table' }] });
+});
+
 t.test('the fake refuses what the kernel refuses, and both keep what they had', async (t) => {
   const fake = createFakeNft();
   const sample = sampleNftTable();
   for (const each of [nft, fake]) await each.apply(diffNftTable(undefined, sample)!);
   const refused: readonly (readonly NftOperation[])[] = [
     [{ op: 'delete-chain', chain: 'pod' }],
-    [{ op: 'delete-set', set: 'pods', verdicts: false }],
+    [{ op: 'delete-set', set: 'pods', map: false }],
     [{ op: 'delete-elements', set: 'pods', elements: ['10.9.9.9'] }],
-    [{ op: 'add-rule', chain: 'pod', rule: { matches: [{ match: 'address', side: 'saddr', family: 4, in: { set: 'none' } }] } }],
+    [{ op: 'add-rule', chain: 'pod', rule: { matches: [{ match: 'in', of: ['ip saddr'], set: 'none' }] } }],
     [{ op: 'add-rule', chain: 'web', rule: { matches: [], verdict: { verdict: 'jump', chain: 'none' } } }],
     [{ op: 'add-rule', chain: 'web', rule: { matches: [], verdict: { verdict: 'jump', chain: 'pod' } } }],
     [{ op: 'add-elements', set: 'block', elements: new Map([['10.0.0.5-10.0.0.20', undefined]]) }],

@@ -1,4 +1,5 @@
 import {
+  addressSelector,
   type NftChain,
   type NftMatch,
   type NftPorts,
@@ -74,7 +75,12 @@ function baseChain(direction: Direction): NftChain {
       },
       // ICMP errors about a connection, in either direction.
       { matches: [{ match: 'ct-state', states: ['related'] }], verdict: accept },
-      ...families.map((family): NftRule => ({ matches: [], verdict: { verdict: 'map', side, family, map: mapName(direction, family) } })),
+      ...families.map(
+        (family): NftRule => ({
+          matches: [],
+          verdict: { verdict: 'vmap', of: [addressSelector(family, side)], map: mapName(direction, family) },
+        }),
+      ),
     ],
   };
 }
@@ -84,7 +90,10 @@ function podRules(direction: Direction, pod: IsolatedPod, opening: readonly stri
   return [
     // A pod cannot be kept from itself, by way of a Service either.
     ...pod.addresses.map(
-      ({ family, text }): NftRule => ({ matches: [{ match: 'address', side: peerSide, family, in: { address: text } }], verdict: accept }),
+      ({ family, text }): NftRule => ({
+        matches: [{ match: 'is', of: addressSelector(family, peerSide), values: [text] }],
+        verdict: accept,
+      }),
     ),
     ...opening.map((id): NftRule => ({ matches: [], verdict: { verdict: 'jump', chain: policyChain(direction, id) } })),
     { matches: [], counter: dropCounters[direction], count: true, verdict: { verdict: 'drop' }, comment: pod.id },
@@ -100,7 +109,7 @@ function policyRules(direction: Direction, policy: CompiledPolicy, endpoints: re
         for (const family of families) {
           const set = sets.peer(peer, family);
           if (!set) continue;
-          const from: NftMatch = { match: 'address', side: peerSide, family, in: { set } };
+          const from: NftMatch = { match: 'in', of: [addressSelector(family, peerSide)], set };
           rules.push(...portMatches(direction, rule, policy, peer, family, endpoints, sets).map((ports) => allow([from, ...ports])));
         }
       }
@@ -134,7 +143,7 @@ function numberedPorts(ports: PolicyRule['ports']): NftMatch[][] {
   if (ports === 'any') return [[]];
   return protocols.flatMap((protocol): NftMatch[][] => {
     const own = ports.filter((port) => nftProtocol(port.protocol) === protocol);
-    if (own.some(({ kind }) => kind === 'protocol')) return [[{ match: 'protocol', protocol }]];
+    if (own.some(({ kind }) => kind === 'protocol')) return [[{ match: 'is', of: 'meta l4proto', values: [protocol] }]];
     const numbers = mergePorts(own.flatMap((port) => (port.kind === 'numbers' ? [[port.first, port.last] as const] : [])));
     return numbers.length > 0 ? [[{ match: 'port', side: 'dport', protocol, ports: numbers }]] : [];
   });
@@ -169,6 +178,6 @@ function namedPorts(
   const candidates = isDestination ? endpoints.filter(({ id }) => isDestination(id)) : peer?.kind === 'pods' ? peer.pods : endpoints;
   return names.flatMap((port): NftMatch[][] => {
     const set = sets.namedPort(`${key} ${port.protocol} ${port.name}`, port, candidates, direction === 'egress' ? peer : undefined, family);
-    return set ? [[{ match: 'address-port', side: 'destination', family, protocol: nftProtocol(port.protocol), set }]] : [];
+    return set ? [[{ match: 'in', of: [addressSelector(family, 'daddr'), `${nftProtocol(port.protocol)} dport`], set }]] : [];
   });
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { intervalKey, type NftSet, type NftVerdict } from '../../dataplane/nft.ts';
+import { addressKey, intervalKey, type NftSet, type NftVerdict } from '../../dataplane/nft.ts';
 import type { Family } from '../../net/index.ts';
 import type { PodEndpoint } from '../input.ts';
 import type { Peer, PortMatch } from '../model.ts';
@@ -7,8 +7,6 @@ import { inRanges } from '../ranges.ts';
 
 /** Twelve hexadecimal digits that stand for the text in names. */
 export const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
-
-const addressType = (family: Family): 'ipv4_addr' | 'ipv6_addr' => (family === 4 ? 'ipv4_addr' : 'ipv6_addr');
 
 /** The sets of a table in the making. Equal selections share a set. */
 export class PolicySets {
@@ -21,7 +19,7 @@ export class PolicySets {
     if (known) return known;
     const elements = new Map<string, NftVerdict>();
     this.#verdicts.set(name, elements);
-    this.made.set(name, { key: [addressType(family)], interval: false, verdicts: true, elements });
+    this.made.set(name, { key: [addressKey(family)], interval: false, verdicts: true, elements });
     return elements;
   }
 
@@ -33,7 +31,7 @@ export class PolicySets {
 
   /** The set of the peer's addresses in the family; undefined when it can have none. */
   peer(peer: Peer, family: Family): string | undefined {
-    const key = [addressType(family)];
+    const key = [addressKey(family)];
     if (peer.kind === 'block') {
       if (peer.family !== family || peer.ranges.length === 0) return undefined;
       const elements = new Map(peer.ranges.map(({ first, last }) => [intervalKey(family, first, last), undefined]));
@@ -67,7 +65,7 @@ export class PolicySets {
     }
     if (elements.size === 0) return undefined;
     return this.#add(`ports-${hash(of)}-${family}`, {
-      key: [addressType(family), 'inet_service'],
+      key: [addressKey(family), 'inet_service'],
       interval: false,
       verdicts: false,
       elements,
