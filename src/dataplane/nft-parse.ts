@@ -181,7 +181,7 @@ function parseDecision(expression: JsonObject): NftDecision {
   if (reject !== undefined) {
     const { type, expr } = objectOf(reject ?? {});
     if (type === 'tcp reset') return { verdict: 'reject', with: 'tcp reset' };
-    return type === undefined || (expr === 'port-unreachable' && /^icmp/.test(textOf(type)))
+    return type === undefined || (expr === 'port-unreachable' && textOf(type).startsWith('icmp'))
       ? { verdict: 'reject', with: 'port-unreachable' }
       : unknown();
   }
