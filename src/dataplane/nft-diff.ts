@@ -10,6 +10,7 @@ import {
   type NftTransaction,
 } from './nft.ts';
 import { printElementValue, printNftRule } from './nft-print.ts';
+import { differingEntries } from './parted-map.ts';
 
 /** What the set is, as text; sets of other kinds cannot be changed into each other. */
 const kindOf = ({ key, interval, verdicts, data, timeout }: Omit<NftSet, 'elements'>): string =>
@@ -57,12 +58,9 @@ function changedElements(actual: NftSet, desired: NftSet): ChangedElements | und
   const remove: string[] = [];
   const add = new Map<string, NftElement>();
   if (actual.elements === desired.elements) return undefined;
-  for (const [key, element] of actual.elements) {
-    if (!desired.elements.has(key) || !sameElement(desired.elements.get(key), element)) remove.push(key);
-  }
-  for (const [key, element] of desired.elements) {
-    if (!actual.elements.has(key) || !sameElement(actual.elements.get(key), element)) add.set(key, element);
-  }
+  const [before, after] = differingEntries(actual.elements, desired.elements);
+  for (const [key, element] of before) if (!after.has(key) || !sameElement(after.get(key), element)) remove.push(key);
+  for (const [key, element] of after) if (!before.has(key) || !sameElement(before.get(key), element)) add.set(key, element);
   return remove.length > 0 || add.size > 0 ? { remove, add } : undefined;
 }
 
@@ -98,6 +96,7 @@ function change(actual: NftTable, desired: NftTable): NftOperation[] {
 
 function sameRules(actual: NftChain | undefined, desired: NftChain): boolean {
   const rules = actual?.rules ?? [];
+  if (rules === desired.rules) return true;
   return (
     rules.length === desired.rules.length &&
     rules.every((rule, index) => rule === desired.rules[index] || ruleText(rule) === ruleText(desired.rules[index]!))

@@ -119,7 +119,8 @@ const printHook = ({ type, hook, priority, policy }: NftHook): string =>
 const typeofExample: Readonly<Record<NftKeyType, string>> = {
   ipv4_addr: 'ip daddr',
   ipv6_addr: 'ip6 daddr',
-  inet_service: 'th dport',
+  // `th dport` would do here, but nft 1.0.6 then fails later transactions on the map.
+  inet_service: 'tcp dport',
   inet_proto: 'meta l4proto',
   integer: 'numgen random mod 65536',
 };

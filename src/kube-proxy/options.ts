@@ -7,7 +7,15 @@ import { ProxyError } from './errors.ts';
 export const proxyOptionsSchema = Type.Object(
   {
     nodeName: Type.String({ minLength: 1, maxLength: 253, description: 'name of the Node object of this machine' }),
-    mode: Type.String({ default: 'iptables', description: 'iptables' }),
+    mode: Type.Union([Type.Literal('iptables'), Type.Literal('nftables')], { default: 'iptables', description: 'iptables or nftables' }),
+    nftablesLayout: Type.Union([Type.Literal('fast'), Type.Literal('compat')], {
+      default: 'fast',
+      description: "fast: data in maps alone; compat: kube-proxy's chains",
+    }),
+    serviceCIDRs: Type.Array(Type.String(), {
+      default: [],
+      description: 'CIDRs of cluster IPs: what goes to one that no service has is dropped (nftables)',
+    }),
     families: Type.Array(Type.Union([Type.Literal('IPv4'), Type.Literal('IPv6')]), { minItems: 1, default: ['IPv4', 'IPv6'] }),
     clusterCIDRs: Type.Array(Type.String(), { default: [], description: 'pod CIDRs of the cluster, at most one of each family' }),
     detectLocalMode: Type.Union(
@@ -49,9 +57,7 @@ export function resolveProxyOptions(input: ProxyOptionsInput): ProxyOptions {
     const [error] = Value.Errors(proxyOptionsSchema, options);
     throw new ProxyError('invalid-options', `proxy option ${error?.instancePath.slice(1) || 'object'}: ${error?.message ?? 'is invalid'}`);
   }
-  if (options.mode !== 'iptables') {
-    throw new ProxyError('mode-unsupported', `proxy option mode: ${JSON.stringify(options.mode)} is not supported; use "iptables"`);
-  }
+  checkCIDRs('serviceCIDRs', options.serviceCIDRs);
   checkCIDRs('clusterCIDRs', options.clusterCIDRs);
   if (options.clusterCIDRs.length > new Set(options.clusterCIDRs.map((text) => parsePrefix(text).family)).size) {
     throw new ProxyError('invalid-options', 'proxy option clusterCIDRs: at most one CIDR of each family');

@@ -37,9 +37,17 @@ export function resolveTraffic(model: ProxyModel, flow: Flow, setting: TrafficSe
   const from = parseAddress(flow.from);
   const to = parseAddress(flow.to);
   const decision = resolveService(model, flow, from, to, setting);
+  if (setting.options.mode === 'nftables') return decision.outcome === 'untouched' ? unserved(model, to, setting) : decision;
   // With node ports on 127.0.0.1 the node takes packets for it also from others; all but those to a node port must go (CVE-2020-8558).
   const isMartian = model.family === 4 && setting.options.localhostNodePorts && isLoopback(to) && !isLoopback(from);
   return isMartian && decision.outcome !== 'balanced' ? { ...decision, outcome: 'dropped' } : decision;
+}
+
+/** In mode nftables a cluster IP refuses the ports that it has not, and one that no service has leads nowhere. */
+function unserved(model: ProxyModel, to: Address, { options }: TrafficSetting): TrafficDecision {
+  if (model.services.some(({ clusterIP }) => clusterIP === to.text)) return { outcome: 'rejected', backends: [] };
+  const isClusterIP = prefixesOf(options.serviceCIDRs, model.family).some((prefix) => prefixContains(prefix, to));
+  return isClusterIP ? { outcome: 'dropped', backends: [] } : untouched;
 }
 
 function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Address, setting: TrafficSetting): TrafficDecision {
@@ -53,6 +61,8 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   const ofNode = isNodeAddress(from, setting.addresses);
   const backends = chooseBackends(service, internal, ofPods || ofNode);
   const about = { service, by };
+  const { mode, nftablesLayout } = setting.options;
+  if (mode === 'nftables' && by === 'node port' && !servesNodePorts(to, family, setting)) return untouched;
   if (!service.hasEndpoints) return { outcome: 'rejected', backends: [], ...about };
   if (by === 'node port' && !servesNodePorts(to, family, setting)) {
     // A port without a backend for outsiders is refused on every address of the node, as kube-proxy has it.
@@ -63,9 +73,13 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   const masquerade = internal
     ? setting.options.masqueradeAll || (local !== undefined && !ofPods)
     : service.externalPolicy === 'Cluster' || (ofNode && !ofPods);
+  // The fast layout knows only the pods of this node: no other pod can reach itself by way of this node.
+  const knowsHairpin = (backend: Backend): boolean =>
+    mode !== 'nftables' || nftablesLayout === 'compat' || service.affinitySeconds !== undefined || isLocalEndpoint(service, backend);
+  const isHairpin = (backend: Backend): boolean => backend.address === from.text && knowsHairpin(backend);
   return {
     outcome: 'balanced',
-    backends: backends.map((backend) => ({ ...backend, masquerade: masquerade || backend.address === from.text })),
+    backends: backends.map((backend) => ({ ...backend, masquerade: masquerade || isHairpin(backend) })),
     ...about,
   };
 }
@@ -96,9 +110,13 @@ function findService(
   return service && { service, by: 'node port' };
 }
 
+const isLocalEndpoint = ({ endpoints }: ServicePortModel, { text }: Backend): boolean =>
+  endpoints.some((endpoint) => endpoint.local && endpoint.text === text);
+
 function servesNodePorts(to: Address, family: Family, { node, options }: TrafficSetting): boolean {
-  if (isLoopback(to) && (family === 6 || !options.localhostNodePorts)) return false;
-  if (options.nodePortAddresses.length === 0) return true;
+  const isNft = options.mode === 'nftables';
+  if (isLoopback(to) && (isNft || family === 6 || !options.localhostNodePorts)) return false;
+  if (options.nodePortAddresses.length === 0) return isNft ? node.internalIP?.text === to.text : true;
   if (options.nodePortAddresses[0] === 'primary') return node.internalIP?.text === to.text;
   return prefixesOf(options.nodePortAddresses, family).some((prefix) => prefixContains(prefix, to));
 }

@@ -279,7 +279,7 @@ describe('options', () => {
     [{ nodePortAddresses: ['primary', '10.0.0.0/8'] }, 'proxy option nodePortAddresses: "primary" is not a CIDR'],
     [{ detectLocalMode: 'BridgeInterface' as const }, 'podBridgeInterface: needed'],
     [{ podBridgeInterface: 'a b' }, 'is not a link name'],
-    [{ mode: 'userspace' }, '"userspace" is not supported'],
+    [{ mode: 'userspace' } as unknown as Partial<ProxyOptionsInput>, 'proxy option mode'],
     [{ masqueradeBit: 32 }, 'proxy option masqueradeBit'],
     [{ nodeName: '' }, 'proxy option nodeName'],
     [{ unknown: 1 } as Partial<ProxyOptionsInput>, 'unknown'],

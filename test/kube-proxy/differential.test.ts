@@ -2,20 +2,26 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseIptablesSave } from '../../src/dataplane/iptables-parse.ts';
 import { diffIptables, printRestore } from '../../src/dataplane/iptables-diff.ts';
+import { applyNftTransaction } from '../../src/dataplane/nft-apply.ts';
+import { diffNftTable } from '../../src/dataplane/nft-diff.ts';
 import { createFakeIptables } from '../../src/kernel/fake-iptables.ts';
 import {
   compileProxy,
   emptyIptables,
   nodeFacts,
+  type NodeFacts,
+  type ProxyModel,
   proxyOwner,
   renderIptables,
+  renderNftables,
   resolveProxyOptions,
   resolveTraffic,
   type TrafficDecision,
+  type TrafficSetting,
 } from '../../src/kube-proxy/index.ts';
 import type { Protocol } from '../../src/net/index.ts';
 import type { EndpointSlice, Service } from '../../src/objects/index.ts';
-import { walkOutcomes } from '../../src/packet-walk/index.ts';
+import { type Outcome, type Packet, walkNftOutcomes, walkOutcomes } from '../../src/packet-walk/index.ts';
 import { endpoint, node, slice } from './objects.ts';
 
 // Small ranges, so that collisions happen: two services with one external address, a port asked for under another protocol, a pod as the client.
@@ -126,8 +132,7 @@ test('for random services and packets the rules do what the model says', async (
       fc.array(flowPlan, { minLength: 20, maxLength: 20 }),
       async (plans, settings, flows) => {
         const options = resolveProxyOptions({ nodeName: 'worker-1', ...settings });
-        const model = compileProxy({ nodeName: 'worker-1', node: node(), ...objectsOf(plans) }, 4);
-        const facts = nodeFacts('worker-1', node(), 4);
+        const { model, facts } = compiled(plans);
         const desired = renderIptables(model, facts, options);
         // What is walked is what iptables-save shows after the restore.
         const kernel = createFakeIptables();
@@ -136,27 +141,69 @@ test('for random services and packets the rules do what the model says', async (
         });
         const rules = parseIptablesSave(4, (await kernel.run('iptables-save', [])).stdout);
         expect(diffIptables(rules, desired, proxyOwner(4, options))).toBeUndefined();
-
-        const addresses = nodeAddresses;
-        const own = [...nodeAddresses, '127.0.0.1'];
-        for (const flow of flows) {
-          const fromNode = own.includes(flow.from);
-          const walked = walkOutcomes(
-            rules,
-            {
-              hook: fromNode ? 'output' : 'prerouting',
-              from: flow.from,
-              to: flow.to,
-              port: flow.port,
-              protocol: flow.protocol.toLowerCase(),
-            },
-            { addresses },
-          );
-          const decided = resolveTraffic(model, { ...flow, protocol: flow.protocol as Protocol }, { node: facts, options, addresses });
-          expect({ flow, ...(close(byWalk(walked)) as object) }).toEqual({ flow, ...(close(byModel(decided)) as object) });
-        }
+        compare(flows, model, { node: facts, options, addresses: nodeAddresses }, (packet) =>
+          walkOutcomes(rules, packet, { addresses: nodeAddresses }),
+        );
       },
     ),
     { numRuns: 500 },
   );
 });
+
+test.each(['fast', 'compat'] as const)(
+  'for random services and packets the nftables rules of layout %s do what the model says',
+  (layout) => {
+    fc.assert(
+      fc.property(
+        fc.array(servicePlan, { maxLength: 3 }),
+        fc.array(servicePlan, { maxLength: 3 }),
+        optionsPlan,
+        fc.constantFrom<string[]>([], ['10.96.0.0/16']),
+        fc.array(flowPlan, { minLength: 20, maxLength: 20 }),
+        (before, plans, settings, serviceCIDRs, flows) => {
+          const options = resolveProxyOptions({
+            nodeName: 'worker-1',
+            mode: 'nftables',
+            nftablesLayout: layout,
+            serviceCIDRs,
+            ...settings,
+          });
+          const { model, facts } = compiled(plans);
+          const desired = renderNftables(model, facts, options, layout);
+          // What is walked is what the kernel holds after it was changed from other services to these.
+          const earlier = renderNftables(compiled(before).model, facts, options, layout);
+          const change = diffNftTable(earlier, desired);
+          const table = change ? applyNftTransaction(earlier, change) : earlier;
+          expect(diffNftTable(table, desired)).toBeUndefined();
+          compare(flows, model, { node: facts, options, addresses: nodeAddresses }, (packet) =>
+            walkNftOutcomes([table!], packet, { addresses: nodeAddresses }),
+          );
+        },
+      ),
+      { numRuns: 500 },
+    );
+  },
+);
+
+function compiled(plans: readonly ServicePlan[]): { model: ProxyModel; facts: NodeFacts } {
+  return {
+    model: compileProxy({ nodeName: 'worker-1', node: node(), ...objectsOf(plans) }, 4),
+    facts: nodeFacts('worker-1', node(), 4),
+  };
+}
+
+function compare(
+  flows: readonly (typeof flowPlan extends fc.Arbitrary<infer T> ? T : never)[],
+  model: ProxyModel,
+  setting: TrafficSetting,
+  walk: (packet: Packet) => Outcome[],
+): void {
+  const own = [...nodeAddresses, '127.0.0.1'];
+  for (const flow of flows) {
+    const { from, to, port, protocol } = flow;
+    const hook = own.includes(from) ? 'output' : 'prerouting';
+    const walked = walk({ hook, from, to, port, protocol: protocol.toLowerCase() });
+    const decided = resolveTraffic(model, { ...flow, protocol: protocol as Protocol }, setting);
+    expect({ flow, ...(close(byWalk(walked)) as object) }).toEqual({ flow, ...(close(byModel(decided)) as object) });
+  }
+}

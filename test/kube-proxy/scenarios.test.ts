@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { compileProxy, nodeFacts, renderIptables, resolveProxyOptions, resolveTraffic } from '../../src/kube-proxy/index.ts';
+import {
+  compileProxy,
+  nodeFacts,
+  renderIptables,
+  renderNftables,
+  resolveProxyOptions,
+  resolveTraffic,
+} from '../../src/kube-proxy/index.ts';
 import { joinHostPort } from '../../src/net/index.ts';
-import { type Packet, walkOutcomes } from '../../src/packet-walk/index.ts';
+import { type Outcome, type Packet, walkNftOutcomes, walkOutcomes } from '../../src/packet-walk/index.ts';
 import { endpoint, node, service, slice } from './objects.ts';
 import { type Backing, type Scenario, scenarios } from './scenarios.ts';
 
@@ -26,7 +33,15 @@ const origins = {
 } as const;
 const defaultEndpoints: readonly Backing[] = [{ here: true }, { here: false }, { here: false }];
 
-function arrange(scenario: Scenario, family: Family) {
+/** How the kernel is programmed. */
+const variants = [
+  { mode: 'iptables' },
+  { mode: 'nftables', nftablesLayout: 'fast' },
+  { mode: 'nftables', nftablesLayout: 'compat' },
+] as const;
+type Variant = (typeof variants)[number];
+
+function arrange(scenario: Scenario, family: Family, variant: Variant = { mode: 'iptables' }) {
   const { clusterIP, loadBalancerIP, proxyModeIP } = destinations;
   const backings = scenario.endpoints ?? defaultEndpoints;
   const addressOf = (backing: Backing, index: number): string =>
@@ -56,13 +71,25 @@ function arrange(scenario: Scenario, family: Family) {
       { addressType: `IPv${family}`, ports },
     ),
   ];
-  const options = resolveProxyOptions({ nodeName: 'worker-1', clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'], ...scenario.options });
+  const options = resolveProxyOptions({
+    nodeName: 'worker-1',
+    clusterCIDRs: ['10.244.0.0/16', 'fd00:10:244::/56'],
+    ...variant,
+    ...scenario.options,
+  });
   const on = node('worker-1', scenario.zone);
   const model = compileProxy({ nodeName: 'worker-1', node: on, services, endpointSlices }, family);
   const facts = nodeFacts('worker-1', on, family);
   const addresses = [destinations.nodeIP, destinations.secondIP].map(([v4, v6]) => pick(family, v4, v6));
-  const expected = (scenario.backends ?? []).map((index) => joinHostPort(addressOf(backings[index]!, index), 8080)).sort();
-  return { options, model, facts, addresses, expected, rules: renderIptables(model, facts, options) };
+  const wanted = { ...scenario, ...(variant.mode === 'nftables' ? scenario.nftables : {}) };
+  const expected =
+    wanted.outcome === 'dnat' ? (wanted.backends ?? []).map((index) => joinHostPort(addressOf(backings[index]!, index), 8080)).sort() : [];
+  return { options, model, facts, addresses, expected, wanted };
+}
+
+function walkRules({ options, model, facts, addresses }: ReturnType<typeof arrange>, packet: Packet): Outcome[] {
+  if (options.mode === 'iptables') return walkOutcomes(renderIptables(model, facts, options), packet, { addresses });
+  return walkNftOutcomes([renderNftables(model, facts, options, options.nftablesLayout)], packet, { addresses });
 }
 
 function flowOf({ from, to, port = 80, protocol = 'TCP' }: Scenario, family: Family) {
@@ -74,33 +101,36 @@ function flowOf({ from, to, port = 80, protocol = 'TCP' }: Scenario, family: Fam
 
 describe.each([4, 6] as const)('IPv%i', (family) => {
   describe.each(scenarios.filter(({ only }) => only === undefined || only === family))('$title', (scenario) => {
-    const { options, model, facts, addresses, expected, rules } = arrange(scenario, family);
     const flow = flowOf(scenario, family);
+    const titled = variants.map((variant) => [Object.values(variant).join(' '), variant] as const);
 
-    test('in the model', () => {
+    test.each(titled)('in the model of %s', (_title, variant) => {
+      const { options, model, facts, addresses, expected, wanted } = arrange(scenario, family, variant);
       const decision = resolveTraffic(model, flow, { node: facts, options, addresses });
-      expect(decision.outcome).toBe({ dnat: 'balanced', accept: 'untouched', drop: 'dropped', reject: 'rejected' }[scenario.outcome]);
+      expect(decision.outcome).toBe({ dnat: 'balanced', accept: 'untouched', drop: 'dropped', reject: 'rejected' }[wanted.outcome]);
       expect(decision.backends.map(({ text }) => text).sort()).toEqual(expected);
-      for (const backend of decision.backends) expect(backend.masquerade).toBe(scenario.masquerade);
+      for (const backend of decision.backends) expect(backend.masquerade).toBe(wanted.masquerade);
     });
 
-    test('in the rules', () => {
+    test.each(titled)('in the rules of %s', (_title, variant) => {
+      const arranged = arrange(scenario, family, variant);
+      const { expected, wanted } = arranged;
       const packet: Packet = { hook: scenario.from === 'node' ? 'output' : 'prerouting', ...flow, protocol: flow.protocol.toLowerCase() };
-      const outcomes = walkOutcomes(rules, packet, { addresses });
+      const outcomes = walkRules(arranged, packet);
       for (const { result, probability } of outcomes) {
-        expect(result.verdict).toBe(scenario.outcome);
+        expect(result.verdict).toBe(wanted.outcome);
         if (result.verdict !== 'dnat') continue;
-        expect(result.masquerade).toBe(scenario.masquerade);
+        expect(result.masquerade).toBe(wanted.masquerade);
         expect(probability).toBeCloseTo(1 / expected.length, 6);
       }
-      if (scenario.outcome === 'dnat') expect(outcomes.map(({ result }) => result.to).sort()).toEqual(expected);
+      if (wanted.outcome === 'dnat') expect(outcomes.map(({ result }) => result.to).sort()).toEqual(expected);
     });
   });
 });
 
 test('a client with affinity keeps its endpoint until the timeout has passed since its last connection', async () => {
   const { walkPacket } = await import('../../src/packet-walk/index.ts');
-  const { rules } = arrange(
+  const { model, facts, options } = arrange(
     {
       title: '',
       spec: { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } },
@@ -110,6 +140,7 @@ test('a client with affinity keeps its endpoint until the timeout has passed sin
     },
     4,
   );
+  const rules = renderIptables(model, facts, options);
   const recent = new Map<string, Map<string, number>>();
   const connect = (now: number, first: boolean, from = '10.244.1.77') => {
     let asked = false;
