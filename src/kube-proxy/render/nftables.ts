@@ -177,10 +177,10 @@ function baseChains(context: NftRenderContext, options: ProxyOptions, layout: Nf
         ],
       },
     ],
-    ['refuse', { rules: [rule([tcp], { verdict: 'goto', chain: 'reject-tcp' }), rule([], { verdict: 'goto', chain: 'reject' })] }],
-    ['reject', { rules: [rule([], { verdict: 'reject', with: 'port-unreachable' })] }],
+    ['refuse', { rules: [rule([tcp], { verdict: 'goto', chain: 'refuse-tcp' }), rule([], { verdict: 'goto', chain: 'refuse-other' })] }],
+    ['refuse-other', { rules: [rule([], { verdict: 'reject', with: 'port-unreachable' })] }],
     // A reset reaches the client at once; the ICMP error is rate-limited, and over IPv6 TCP acts on it only after a second.
-    ['reject-tcp', { rules: [rule([tcp], { verdict: 'reject', with: 'tcp reset' })] }],
+    ['refuse-tcp', { rules: [rule([], { verdict: 'reject', with: 'tcp reset' })] }],
   ];
 }
 

@@ -38,7 +38,7 @@ export function servicePart(
   part.element('cluster-ips', port.clusterIP);
   const chains = port.hasEndpoints ? balance(port, context, part) : { internal: '', external: '', nodePort: '' };
   // Without any endpoint the client is told at once; with endpoints only on other nodes it is kept waiting, as the policy wants.
-  const refusal = port.hasEndpoints ? ({ verdict: 'drop' } as const) : goto(lower(protocol) === 'tcp' ? 'reject-tcp' : 'reject');
+  const refusal = port.hasEndpoints ? ({ verdict: 'drop' } as const) : goto(lower(protocol) === 'tcp' ? 'refuse-tcp' : 'refuse-other');
   const serve = (address: string, backends: readonly Backend[], chain: string): void => {
     const key = serviceKey(address, protocol, port.port);
     if (port.hasEndpoints) part.element('service-ips', key, goto(chain));
