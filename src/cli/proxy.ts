@@ -11,7 +11,9 @@ interface ProxyFlags {
   readonly kubeconfig?: string;
   readonly nodeName?: string;
   readonly hostnameOverride?: string;
-  readonly proxyMode: string;
+  readonly proxyMode: NonNullable<ProxyOptionsInput['mode']>;
+  readonly nftablesLayout: NonNullable<ProxyOptionsInput['nftablesLayout']>;
+  readonly serviceCidr: string[];
   readonly clusterCidr: string[];
   readonly detectLocalMode: NonNullable<ProxyOptionsInput['detectLocalMode']>;
   readonly podBridgeInterface: string;
@@ -43,7 +45,11 @@ function configure(command: Command): void {
     .option('--kubeconfig <file>', 'how to reach the API server')
     .option('--node-name <name>', 'name of the Node object of this machine (default: its host name)')
     .option('--hostname-override <name>', "the same, by kube-proxy's name")
-    .addOption(new Option('--proxy-mode <mode>', 'how to program the kernel').choices(['iptables']).default('iptables'))
+    .addOption(new Option('--proxy-mode <mode>', 'how to program the kernel').choices(['iptables', 'nftables']).default('iptables'))
+    .addOption(
+      new Option('--nftables-layout <layout>', "data in maps alone, or kube-proxy's chains").choices(['fast', 'compat']).default('fast'),
+    )
+    .option('--service-cidr <cidrs>', 'CIDRs of cluster IPs, with a comma between: what no service has is dropped (nftables)', list, [])
     .option('--cluster-cidr <cidrs>', 'pod CIDRs of the cluster, one of each family, with a comma between', list, [])
     .addOption(
       new Option('--detect-local-mode <mode>', 'how pod traffic is told from that of outsiders')
@@ -75,6 +81,8 @@ function optionsOf(flags: ProxyFlags): ProxyOptionsInput {
   return {
     nodeName: flags.nodeName ?? flags.hostnameOverride ?? hostname().toLowerCase(),
     mode: flags.proxyMode,
+    nftablesLayout: flags.nftablesLayout,
+    serviceCIDRs: flags.serviceCidr,
     families: flags.ipFamilies,
     clusterCIDRs: flags.clusterCidr,
     detectLocalMode: flags.detectLocalMode,

@@ -1,5 +1,6 @@
 import { emptyNftTable, type NftFamily, type NftTable, type NftTransaction } from '../dataplane/nft.ts';
 import { applyNftTransaction, NftRefusal } from '../dataplane/nft-apply.ts';
+import { printNftTransaction } from '../dataplane/nft-print.ts';
 import { type Nft, type NftCounter, NftError } from './nft.ts';
 
 /** A kernel's nftables in memory. */
@@ -66,6 +67,7 @@ export function createFakeNft(): FakeNft {
       if (after) tables.set(key, after);
       else tables.delete(key);
       applied.push(transaction);
+      return Buffer.byteLength(printNftTransaction(transaction));
     },
     counters(table, family) {
       const { counters } = tables.get(keyOf(table, family)) ?? emptyNftTable(table);

@@ -27,8 +27,8 @@ export interface Nft {
   read(table: string, family?: NftFamily): Promise<NftTable | undefined>;
   /** Asks nft and the kernel whether they would take the transaction, without doing it. @throws NftError */
   check(transaction: NftTransaction): Promise<void>;
-  /** Does the transaction, whole or not at all. @throws NftError */
-  apply(transaction: NftTransaction): Promise<void>;
+  /** Does the transaction, whole or not at all. Returns the bytes sent. @throws NftError */
+  apply(transaction: NftTransaction): Promise<number>;
   /** What the table's named counters have counted; empty without the table. @throws NftError */
   counters(table: string, family?: NftFamily): Promise<ReadonlyMap<string, NftCounter>>;
 }
@@ -59,7 +59,9 @@ export function createNft(runner: CommandRunner): Nft {
       await run(['--check', '--file', '-'], printNftTransaction(transaction));
     },
     async apply(transaction) {
-      await run(['--file', '-'], printNftTransaction(transaction));
+      const input = printNftTransaction(transaction);
+      await run(['--file', '-'], input);
+      return Buffer.byteLength(input);
     },
     async counters(table, family) {
       const listing = await listed(['--json', 'list', 'counters', 'table', ...tableText(table, family).split(' ')]);

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import type { CommandRunner } from '../kernel/command-runner.ts';
 import { createConntrack, isMissingTool } from '../kernel/conntrack.ts';
 import { createIptables, type Iptables, IptablesError } from '../kernel/iptables.ts';
+import { createNft } from '../kernel/nft.ts';
 import { writeSysctls } from '../kernel/sysctl.ts';
-import { diffIptables } from '../dataplane/iptables-diff.ts';
 import type { ClusterCache } from '../kube/cluster-cache.ts';
 import type { Family } from '../net/index.ts';
 import { type EndpointSlice, resources } from '../objects/client.ts';
@@ -14,7 +14,7 @@ import { createFamilyLoop, type UdpFlows } from './family-loop.ts';
 import type { ProxyInput } from './input.ts';
 import { createProxyMetrics } from './metrics.ts';
 import { type ProxyOptions, type ProxyOptionsInput, resolveProxyOptions } from './options.ts';
-import { emptyIptables, proxyOwner } from './render/iptables.ts';
+import { type AnyProgrammer, iptablesProgrammer, nftablesProgrammer } from './programmer.ts';
 import { type ProxyReport, reportServices } from './report.ts';
 
 export interface ProxyDependencies {
@@ -35,9 +35,9 @@ export async function startProxy(
   const options = resolveProxyOptions(input);
   const { clock, health } = context;
   const log = context.log.child({ component: 'proxy' });
-  const drivers = driversOf(options, runner, log);
-  const initial = await Promise.all(drivers.map((driver) => driver.read()));
-  if (options.localhostNodePorts && options.families.includes('IPv4'))
+  const programmers = programmersOf(options.mode, options, runner, log);
+  const initial = await Promise.all(programmers.map((programmer) => programmer.read()));
+  if (options.mode === 'iptables' && options.localhostNodePorts && options.families.includes('IPv4'))
     await writeSysctls(runner, [['net/ipv4/conf/all/route_localnet', '1']]);
 
   const metrics = createProxyMetrics(context.metrics);
@@ -56,17 +56,20 @@ export async function startProxy(
 
   const flows = trackedFlows(runner, log);
   /** When endpoints changed, by the controller's clock (ms), and not yet in the kernel; for each family. */
-  const waiting = new Map<Family, number[]>(drivers.map(({ family }) => [family, []]));
-  const families = drivers.map((iptables, index) => {
-    const { family } = iptables;
+  const waiting = new Map<Family, number[]>(programmers.map(({ family }) => [family, []]));
+  let switched: Promise<unknown> | undefined;
+  const families = programmers.map((programmer, index) => {
+    const { family } = programmer;
     const onRestoreFailed = (error: unknown): void => {
       if (error instanceof IptablesError && error.code === 'lock-held') metrics.lockHeld(family);
       metrics.restoreFailed(family);
     };
     const onSynced = (): void => {
+      // What another mode left behind goes once this one serves, so that no connection waits.
+      switched ??= removeOtherModes(options, runner, log);
       for (const changedAt of waiting.get(family)!.splice(0)) metrics.latency(family, Math.max(0, clock.now() - changedAt) / 1_000);
     };
-    return createFamilyLoop({ iptables, flows, options, context, metrics, snapshot, onRestoreFailed, onSynced }, initial[index]!);
+    return createFamilyLoop({ programmer, flows, options, context, metrics, snapshot, onRestoreFailed, onSynced }, initial[index]!);
   });
   const loops = families.map(({ parts }) => startSyncLoop(parts));
 
@@ -105,11 +108,12 @@ export async function startProxy(
     async stop() {
       for (const stop of stopListening) stop();
       await Promise.all(loops.map((loop) => loop.stop()));
+      await switched;
     },
     report() {
       const each = reports();
       return {
-        mode: 'iptables',
+        mode: options.mode,
         services: reportServices(families.flatMap((family) => family.model() ?? [])),
         lastSync: Math.min(...each.map(({ lastSync }) => lastSync)),
         families: each,
@@ -118,28 +122,56 @@ export async function startProxy(
   };
 }
 
-/** Removes every chain and jump of the proxy from both families; rules of others stay. Returns how many chains went. */
+/** Removes all that the proxy ever programs, in every mode and family; rules of others stay. Returns how many rules went. */
 export async function cleanupProxy(input: ProxyOptionsInput, runner: CommandRunner, log: Logger): Promise<number> {
   const options = resolveProxyOptions(input);
   let removed = 0;
-  for (const driver of driversOf(options, runner, log)) {
-    const change = diffIptables(await driver.read(), emptyIptables(driver.family), proxyOwner(driver.family, options));
-    if (!change) continue;
-    await driver.apply(change);
-    for (const { operations } of change.tables) removed += operations.filter(({ op }) => op === 'delete-chain').length;
+  for (const mode of modes) removed += await removeMode(mode, options, runner, log);
+  return removed;
+}
+
+const modes: readonly ProxyOptions['mode'][] = ['iptables', 'nftables'];
+
+async function removeOtherModes(options: ProxyOptions, runner: CommandRunner, log: Logger): Promise<void> {
+  for (const mode of modes.filter((each) => each !== options.mode)) {
+    try {
+      const removed = await removeMode(mode, options, runner, log);
+      if (removed > 0) log.info({ mode, rules: removed }, 'removed the rules of another mode');
+    } catch (error) {
+      log.warn({ err: error, mode }, 'cannot remove the rules of another mode; run podwire proxy --cleanup');
+    }
+  }
+}
+
+/** A tool that is not installed has programmed nothing. */
+async function removeMode(mode: ProxyOptions['mode'], options: ProxyOptions, runner: CommandRunner, log: Logger): Promise<number> {
+  let removed = 0;
+  for (const programmer of programmersOf(mode, options, runner, log)) {
+    let actual: unknown;
+    try {
+      actual = await programmer.read();
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'not-installed') continue;
+      throw error;
+    }
+    const change = programmer.diff(actual, programmer.empty);
+    if (change === undefined) continue;
+    for (const count of programmer.count(actual).values()) removed += count;
+    await programmer.apply(change);
   }
   return removed;
 }
 
-function driversOf(options: ProxyOptions, runner: CommandRunner, log: Logger): Iptables[] {
+function programmersOf(mode: ProxyOptions['mode'], options: ProxyOptions, runner: CommandRunner, log: Logger): AnyProgrammer[] {
   return options.families.flatMap((name) => {
     if (name === 'IPv6' && !existsSync('/proc/sys/net/ipv6')) {
       log.warn('this kernel has no IPv6: programming IPv4 only');
       return [];
     }
-    return [
-      explainMissing(createIptables(runner, name === 'IPv4' ? 4 : 6, { variant: options.iptables, lockTimeout: options.lockTimeout })),
-    ];
+    const family = name === 'IPv4' ? 4 : 6;
+    if (mode === 'nftables') return [nftablesProgrammer(createNft(runner), family, options)];
+    const iptables = createIptables(runner, family, { variant: options.iptables, lockTimeout: options.lockTimeout });
+    return [iptablesProgrammer(explainMissing(iptables), options)];
   });
 }
 

@@ -1,23 +1,19 @@
-import type { IptablesRuleset } from '../dataplane/iptables.ts';
-import { applyIptables } from '../dataplane/iptables-apply.ts';
-import { diffIptables, type IptablesChange } from '../dataplane/iptables-diff.ts';
 import { type FlowGroup, groupFlows, type TrackedFlow } from '../dataplane/flows.ts';
-import type { Iptables } from '../kernel/iptables.ts';
 import type { Family } from '../net/index.ts';
 import type { DaemonContext } from '../runtime/daemon.ts';
 import type { SyncLoopParts } from '../runtime/sync-loop.ts';
 import { createProxyCompiler } from './compile.ts';
 import { nodeFacts, type ProxyInput } from './input.ts';
-import { countRules, type ProxyMetrics } from './metrics.ts';
+import type { ProxyMetrics } from './metrics.ts';
 import type { ProxyModel } from './model.ts';
 import type { ProxyOptions } from './options.ts';
-import { createIptablesRenderer, proxyOwner } from './render/iptables.ts';
+import type { AnyProgrammer } from './programmer.ts';
 import type { FamilyReport } from './report.ts';
 import { mayHaveStaleFlows, staleFlows } from './stale-flows.ts';
 
 /** What the loop of one family reaches the world through. */
 export interface FamilyLoopDependencies {
-  readonly iptables: Iptables;
+  readonly programmer: AnyProgrammer;
   readonly flows: UdpFlows;
   readonly options: ProxyOptions;
   readonly context: DaemonContext;
@@ -44,30 +40,29 @@ export interface FamilyLoop {
 
 /** What the kernel holds, or shall hold; and the model it came from, which is undefined while that is not known. */
 interface State {
-  readonly rules: IptablesRuleset;
+  readonly rules: unknown;
   readonly model: ProxyModel | undefined;
   /** Addresses of the node, in whose node ports stale flows may be. */
   readonly nodeAddresses: ReadonlySet<string>;
 }
 
 interface Change {
-  readonly restore: IptablesChange | undefined;
+  /** For the programmer. */
+  readonly rules: unknown;
   /** Look for UDP flows to endpoints that are gone. */
   readonly cleanFlows: boolean;
 }
 
 /** The loop of one family: input -> model -> rules -> smallest restore -> kernel. `initial` is what the kernel held just now. */
-export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: IptablesRuleset): FamilyLoop {
-  const { iptables, flows, options, metrics, context } = dependencies;
-  const { family } = iptables;
+export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: unknown): FamilyLoop {
+  const { programmer, flows, options, metrics, context } = dependencies;
+  const { family } = programmer;
   const { clock } = context;
   const log = context.log.child({ component: 'proxy', family: `IPv${family}` });
   const compile = createProxyCompiler(family);
-  const render = createIptablesRenderer(options);
-  const owner = proxyOwner(family, options);
 
   /** Kept over turns, so that a sync reads nothing; given up when it may be wrong. */
-  let kernel: { rules: IptablesRuleset; readAt: number } | undefined = { rules: initial, readAt: clock.monotonic() };
+  let kernel: { rules: unknown; readAt: number } | undefined = { rules: initial, readAt: clock.monotonic() };
   let applied: ProxyModel | undefined;
   let latest: ProxyModel | undefined;
   let toldProblems = '';
@@ -78,25 +73,25 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
   async function read(): Promise<State> {
     // The resync turn comes one period after the last turn; the tenth is for the jitter of timers.
     if (!kernel || clock.monotonic() - kernel.readAt > options.syncPeriod * 0.9)
-      kernel = { rules: await iptables.read(), readAt: clock.monotonic() };
+      kernel = { rules: await programmer.read(), readAt: clock.monotonic() };
     return { rules: kernel.rules, model: applied, nodeAddresses: new Set() };
   }
 
-  async function restore(change: IptablesChange, model: ProxyModel): Promise<void> {
+  async function program(change: unknown, { rules, model }: State): Promise<void> {
     const before = kernel;
     kernel = undefined;
     const start = clock.monotonic();
     let bytes: number;
     try {
-      bytes = await iptables.apply(change);
+      bytes = await programmer.apply(change);
     } catch (error) {
       dependencies.onRestoreFailed(error);
       throw error;
     }
-    if (before) kernel = { rules: applyIptables(before.rules, change), readAt: before.readAt };
+    if (before) kernel = { rules: programmer.after(before.rules, change, rules), readAt: before.readAt };
     lastChange = { at: clock.now(), milliseconds: clock.monotonic() - start, bytes };
-    const lines = change.tables.reduce((sum, { operations }) => sum + operations.length, 0);
-    if (kernel) metrics.programmed(family, kernel.rules, lines, model);
+    const lines = programmer.size(change);
+    if (kernel) metrics.programmed(family, programmer.count(kernel.rules), lines, model!);
     log.debug({ bytes, lines, milliseconds: lastChange.milliseconds }, 'rules changed');
   }
 
@@ -126,20 +121,20 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
       const node = nodeFacts(input.nodeName, input.node, family);
       latest = model;
       tellProblems(model);
-      return { rules: render(model, node), model, nodeAddresses: new Set(node.addresses.map(({ text }) => text)) };
+      return { rules: programmer.render(model, node), model, nodeAddresses: new Set(node.addresses.map(({ text }) => text)) };
     },
     read,
     diff(actual, desired) {
       const change = {
-        restore: diffIptables(actual.rules, desired.rules, owner),
+        rules: programmer.diff(actual.rules, desired.rules),
         cleanFlows: mayHaveStaleFlows(actual.model, desired.model!),
       };
-      if (change.restore || change.cleanFlows) return change;
+      if (change.rules !== undefined || change.cleanFlows) return change;
       applied = desired.model;
       return undefined;
     },
     async apply(change, desired) {
-      if (change.restore) await restore(change.restore, desired.model!);
+      if (change.rules !== undefined) await program(change.rules, desired);
       if (change.cleanFlows) await cleanFlows(desired);
       applied = desired.model;
     },
@@ -163,18 +158,11 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
       family,
       services: latest?.services.length ?? 0,
       backends: latest?.services.reduce((sum, { backends }) => sum + backends.length, 0) ?? 0,
-      rules: kernel ? countOwnRules(kernel.rules) : 0,
+      rules: kernel ? [...programmer.count(kernel.rules).values()].reduce((sum, count) => sum + count, 0) : 0,
       lastSync,
       lastChange,
       problem,
       unprogrammed: latest?.problems.map(({ object, field, reason }) => `${object} ${field}: ${reason}`) ?? [],
     }),
   };
-
-  function countOwnRules({ tables }: IptablesRuleset): number {
-    let count = 0;
-    for (const [table, chains] of tables)
-      count += countRules([...chains].filter(([name]) => owner.ownsChain(table, name)).map(([, chain]) => chain));
-    return count;
-  }
 }

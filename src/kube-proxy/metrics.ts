@@ -1,5 +1,4 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { IptablesRuleset } from '../dataplane/iptables.ts';
 import type { Family } from '../net/index.ts';
 import type { ProxyModel } from './model.ts';
 
@@ -9,7 +8,8 @@ export interface ProxyMetrics {
   turn(family: Family, seconds: number, finishedAt: number): void;
   restoreFailed(family: Family): void;
   lockHeld(family: Family): void;
-  programmed(family: Family, rules: IptablesRuleset, restored: number, model: ProxyModel): void;
+  /** `rules` by table, and the lines of the last change. */
+  programmed(family: Family, rules: ReadonlyMap<string, number>, lines: number, model: ProxyModel): void;
   changed(resource: 'services' | 'endpoints'): void;
   /** Seconds from an endpoint's change, as the controller stamped it, to the kernel. */
   latency(family: Family, seconds: number): void;
@@ -95,7 +95,7 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
     restoreFailed: (family) => failures.inc(label(family)),
     lockHeld: (family) => locks.inc(label(family)),
     programmed(family, rules, lines, { services: ports }) {
-      for (const [table, chains] of rules.tables) total.set({ ...label(family), table }, countRules(chains.values()));
+      for (const [table, count] of rules) total.set({ ...label(family), table }, count);
       restored.set(label(family), lines);
       const without = (policy: 'internalPolicy' | 'externalPolicy') =>
         ports.filter((port) => port[policy] === 'Local' && port.hasEndpoints && port.localBackends.length === 0).length;
@@ -106,10 +106,4 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
     latency: (family, seconds) => programming.observe(label(family), seconds),
     staleFlowsDeleted: (family, count) => stale.inc(label(family), count),
   };
-}
-
-export function countRules(chains: Iterable<{ readonly rules: readonly unknown[] }>): number {
-  let count = 0;
-  for (const { rules } of chains) count += rules.length;
-  return count;
 }

@@ -1,9 +1,10 @@
 import { type Family, joinHostPort } from '../net/index.ts';
 import type { ProxyModel } from './model.ts';
+import type { ProxyOptions } from './options.ts';
 
 /** What the proxy of a node does, for the control API and `lab status`. */
 export interface ProxyReport {
-  readonly mode: 'iptables';
+  readonly mode: ProxyOptions['mode'];
   /** Every service port with both families' addresses, by name. */
   readonly services: readonly ServiceReport[];
   /** Milliseconds since the epoch: when the rules of every family were last known to be right; 0 before. */

@@ -48,6 +48,7 @@ function createWorld(): World {
     runner: {
       async run(command, args, options) {
         if (command.startsWith('ip')) return kernel.run(command, args, options);
+        if (command === 'nft') throw new CommandError('failed', ['nft', ...args], 1, 'Error: No such file or directory');
         world.commands.push([command, ...args, options?.input ?? ''].join(' ').trim());
         if (command === 'conntrack' && world.conntrack === 'missing') throw new CommandError('not-installed', ['conntrack'], undefined, '');
         if (command === 'conntrack' && world.conntrack === 'broken') throw new CommandError('failed', ['conntrack'], 1, 'no netlink');

@@ -1,0 +1,81 @@
+import type { IptablesRuleset } from '../dataplane/iptables.ts';
+import { applyIptables } from '../dataplane/iptables-apply.ts';
+import { diffIptables, type IptablesChange } from '../dataplane/iptables-diff.ts';
+import type { NftTable, NftTransaction } from '../dataplane/nft.ts';
+import { diffNftTable } from '../dataplane/nft-diff.ts';
+import type { Iptables } from '../kernel/iptables.ts';
+import type { Nft } from '../kernel/nft.ts';
+import type { Family } from '../net/index.ts';
+import type { NodeFacts } from './input.ts';
+import type { ProxyModel } from './model.ts';
+import type { ProxyOptions } from './options.ts';
+import { createIptablesRenderer, emptyIptables, proxyOwner } from './render/iptables.ts';
+import { createNftablesRenderer, proxyTable } from './render/nftables.ts';
+
+/** One way to program one family's part of the kernel: what it holds as data, how to bring it there, and the door. */
+export interface Programmer<Rules, Change> {
+  readonly family: Family;
+  /** What the kernel holds. */
+  read(): Promise<Rules>;
+  /** Pure. */
+  render(model: ProxyModel, node: NodeFacts): Rules;
+  /** Pure. Undefined when there is nothing to change. */
+  diff(actual: Rules, desired: Rules): Change | undefined;
+  /** One transaction of the kernel. Returns the bytes sent. */
+  apply(change: Change): Promise<number>;
+  /** Pure. What the kernel holds once the change is done. */
+  after(before: Rules, change: Change, desired: Rules): Rules;
+  /** Lines or operations in a change. */
+  size(change: Change): number;
+  /** Rules of ours, by table. */
+  count(rules: Rules): ReadonlyMap<string, number>;
+  /** The state in which nothing of the proxy is left. */
+  readonly empty: Rules;
+}
+
+/** The rules and changes of a programmer are nobody's business but its own. */
+export type AnyProgrammer = Programmer<unknown, unknown>;
+
+/** By iptables or ip6tables, in kube-proxy's chain layout. */
+export function iptablesProgrammer(iptables: Iptables, options: ProxyOptions): AnyProgrammer {
+  const { family } = iptables;
+  const owner = proxyOwner(family, options);
+  const programmer: Programmer<IptablesRuleset, IptablesChange> = {
+    family,
+    read: () => iptables.read(),
+    render: createIptablesRenderer(options),
+    diff: (actual, desired) => diffIptables(actual, desired, owner),
+    apply: (change) => iptables.apply(change),
+    after: applyIptables,
+    size: ({ tables }) => tables.reduce((sum, { operations }) => sum + operations.length, 0),
+    count: ({ tables }) =>
+      new Map(
+        [...tables].map(([table, chains]) => {
+          const own = [...chains].filter(([name]) => owner.ownsChain(table, name));
+          return [table, own.reduce((sum, [, { rules }]) => sum + rules.length, 0)];
+        }),
+      ),
+    empty: emptyIptables(family),
+  };
+  return programmer as AnyProgrammer;
+}
+
+/** By nftables, a table of its own for each family. */
+export function nftablesProgrammer(nft: Nft, family: Family, options: ProxyOptions): AnyProgrammer {
+  const nftFamily = family === 4 ? 'ip' : 'ip6';
+  const programmer: Programmer<NftTable | undefined, NftTransaction> = {
+    family,
+    read: () => nft.read(proxyTable, nftFamily),
+    render: createNftablesRenderer(options, options.nftablesLayout),
+    diff(actual, desired) {
+      if (desired) return diffNftTable(actual, desired);
+      return actual && { family: nftFamily, table: proxyTable, operations: [{ op: 'delete-table' }] };
+    },
+    apply: (change) => nft.apply(change),
+    after: (_before, _change, desired) => desired,
+    size: ({ operations }) => operations.length,
+    count: (table) => new Map([[proxyTable, [...(table?.chains.values() ?? [])].reduce((sum, { rules }) => sum + rules.length, 0)]]),
+    empty: undefined,
+  };
+  return programmer as AnyProgrammer;
+}
