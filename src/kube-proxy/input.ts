@@ -39,13 +39,18 @@ export function nodeFacts(nodeName: string, node: Node | undefined, family: Fami
   };
 }
 
+/** `namespace/name` of the service that the slice belongs to. */
+export function serviceOf({ metadata }: EndpointSlice): string | undefined {
+  const service = metadata.labels?.['kubernetes.io/service-name'];
+  return service ? `${metadata.namespace}/${service}` : undefined;
+}
+
 /** The slices of each service by `namespace/name`, of one family, in the order of their names. */
 export function slicesByService(slices: Iterable<EndpointSlice>, family: Family): Map<string, EndpointSlice[]> {
   const byService = new Map<string, EndpointSlice[]>();
   for (const slice of slices) {
-    const service = slice.metadata.labels?.['kubernetes.io/service-name'];
-    if (!service || slice.addressType !== (family === 4 ? 'IPv4' : 'IPv6')) continue;
-    const key = `${slice.metadata.namespace}/${service}`;
+    const key = serviceOf(slice);
+    if (key === undefined || slice.addressType !== (family === 4 ? 'IPv4' : 'IPv6')) continue;
     const list = byService.get(key);
     if (list) list.push(slice);
     else byService.set(key, [slice]);

@@ -7,6 +7,8 @@ import { diffNftTable } from '../../src/dataplane/nft-diff.ts';
 import { createFakeIptables } from '../../src/kernel/fake-iptables.ts';
 import {
   compileProxy,
+  createNftablesRenderer,
+  createProxyCompiler,
   emptyIptables,
   nodeFacts,
   type NodeFacts,
@@ -184,6 +186,63 @@ test.each(['fast', 'compat'] as const)(
     );
   },
 );
+
+test.each(['fast', 'compat'] as const)('after any sequence of changes the nftables rules of layout %s are those made anew', (layout) => {
+  fc.assert(
+    fc.property(changesPlan, optionsPlan, (changes, settings) => {
+      const states = changes.reduce<ServicePlan[][]>(
+        (made, { at, now }) => [...made, now === undefined ? [] : mutated(made.at(-1) ?? [], at, now)],
+        [],
+      );
+      const options = resolveProxyOptions({ nodeName: 'worker-1', mode: 'nftables', nftablesLayout: layout, ...settings });
+      const compile = createProxyCompiler(4);
+      const render = createNftablesRenderer(options, layout);
+      const facts = nodeFacts('worker-1', node(), 4);
+      let kept: ReturnType<typeof objectsOf> = { services: [], endpointSlices: [] };
+      for (const plans of states) {
+        // As an informer has it: what has not changed is the same object.
+        const fresh = objectsOf(plans);
+        const same = <T>(now: readonly T[], before: readonly T[]): T[] =>
+          now.map((each) => before.find((old) => JSON.stringify(old) === JSON.stringify(each)) ?? each);
+        kept = { services: same(fresh.services, kept.services), endpointSlices: same(fresh.endpointSlices, kept.endpointSlices) };
+        const model = compile({ nodeName: 'worker-1', node: node(), ...kept });
+        expect(model).toEqual(compiled(plans).model);
+        const table = render(model, facts);
+        const anew = renderNftables(compiled(plans).model, facts, options, layout);
+        expect(diffNftTable(table, anew)).toBeUndefined();
+        expect(diffNftTable(anew, table)).toBeUndefined();
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+/** Mostly other endpoints for a service that stays; now and then another service, or none at all. */
+const changesPlan = fc.array(
+  fc.record({
+    at: fc.nat(2),
+    now: fc.option(
+      fc.oneof({ weight: 3, arbitrary: servicePlan.map(({ endpoints }) => ({ endpoints })) }, { weight: 1, arbitrary: servicePlan }),
+      {
+        nil: undefined,
+        freq: 20,
+      },
+    ),
+  }),
+  { minLength: 4, maxLength: 10 },
+);
+
+function mutated(plans: readonly ServicePlan[], at: number, now: Partial<ServicePlan>): ServicePlan[] {
+  const base = plans[at] ?? {
+    type: 'ClusterIP',
+    protocol: 'TCP',
+    port: 80,
+    internalTrafficPolicy: 'Cluster',
+    externalTrafficPolicy: 'Cluster',
+  };
+  const plan = { sessionAffinity: 'None', externalIPs: [], ingress: [], sourceRanges: [], endpoints: [], ...base, ...now } as ServicePlan;
+  return at < plans.length ? plans.with(at, plan) : [...plans, plan];
+}
 
 function compiled(plans: readonly ServicePlan[]): { model: ProxyModel; facts: NodeFacts } {
   return {

@@ -10,8 +10,10 @@ import {
   type NftSet,
   type NftTable,
 } from '../../dataplane/nft.ts';
+import { printElementValue } from '../../dataplane/nft-print.ts';
 import { PartedMap } from '../../dataplane/parted-map.ts';
 import { type Family, parsePrefix, prefixesOverlap } from '../../net/index.ts';
+import { changedIndexes } from '../changed.ts';
 import type { NodeFacts } from '../input.ts';
 import { localTraffic } from '../local-traffic.ts';
 import type { ProxyModel, ServicePortModel } from '../model.ts';
@@ -30,11 +32,13 @@ export const proxyTable = 'podwire-proxy';
 export const renderNftables = (model: ProxyModel, node: NodeFacts, options: ProxyOptions, layout: NftLayout): NftTable =>
   createNftablesRenderer(options, layout)(model, node);
 
-/** As {@link renderNftables}, keeping what was rendered of a service port as long as the same model object comes again. */
+/**
+ * As {@link renderNftables}, keeping what was rendered of a service port as long as the same model object comes again. When only a few ports are
+ * others, only the sets that they have elements in are made anew, by their parts.
+ */
 export function createNftablesRenderer(options: ProxyOptions, layout: NftLayout): (model: ProxyModel, node: NodeFacts) => NftTable {
-  let known = new WeakMap<ServicePortModel, ServicePart>();
-  let knownFor = '';
   const balance = layout === 'fast' ? balanceByMaps : balanceByChains;
+  let last: Rendering | undefined;
   return (model, node) => {
     const context: NftRenderContext = {
       family: model.family,
@@ -42,41 +46,92 @@ export function createNftablesRenderer(options: ProxyOptions, layout: NftLayout)
       masqueradeAll: options.masqueradeAll,
       mark: (1 << options.masqueradeBit) >>> 0,
     };
-    const key = JSON.stringify(context);
-    if (key !== knownFor) known = new WeakMap();
-    knownFor = key;
-    const parts = model.services.map((port) => {
-      const part = known.get(port) ?? servicePart(port, context, balance);
-      known.set(port, part);
-      return part;
-    });
-    return assemble(parts, context, node, options, layout);
+    const nodePorts = new Map(nodePortAddresses(node, options));
+    const key = JSON.stringify([context, [...nodePorts.keys()]]);
+    const usable = last?.key === key ? last : undefined;
+    const changed = usable && changedIndexes(usable.ports, model.services, maxPatched);
+    if (usable && changed?.length === 0) return usable.table;
+    const render = (port: ServicePortModel): ServicePart => servicePart(port, context, balance);
+    if (usable && changed) {
+      const parts = [...usable.parts];
+      for (const index of changed) parts[index] = render(model.services[index]!);
+      last = { key, ports: model.services, parts, table: patch(usable, parts, changed) };
+    } else {
+      const known = new Map(usable?.ports.map((port, index) => [port, usable.parts[index]!]));
+      const parts = model.services.map((port) => known.get(port) ?? render(port));
+      last = { key, ports: model.services, parts, table: assemble(parts, context, nodePorts, options, layout) };
+    }
+    return last.table;
   };
 }
+
+/** A table, and what each service port added to it. */
+interface Rendering {
+  /** What besides the ports it was rendered for. */
+  readonly key: string;
+  readonly ports: readonly ServicePortModel[];
+  readonly parts: readonly ServicePart[];
+  readonly table: NftTable;
+}
+
+/** More changed ports than these at once, and the table is put together anew. */
+const maxPatched = 256;
 
 function assemble(
   parts: readonly ServicePart[],
   context: NftRenderContext,
-  node: NodeFacts,
+  nodePorts: NftSet['elements'],
   options: ProxyOptions,
   layout: NftLayout,
 ): NftTable {
   const { family } = context;
-  const chains = new Map<string, NftChain>(baseChains(context, options, layout));
   const sets = new Map<string, NftSet>();
-  for (const [name, set] of sharedSets(family, layout)) {
-    const elements = parts.flatMap((part) => part.elements.get(name) ?? []);
-    // Several ports of a service have one cluster IP, and several services one pod.
-    const joined = name === 'cluster-ips' || name === 'hairpin' ? new Map(elements.flatMap((each) => [...each])) : new PartedMap(elements);
-    sets.set(name, { ...set, elements: joined });
-  }
-  sets.set('nodeport-ips', { ...plainSet([addressKey(family)]), elements: new Map(nodePortAddresses(node, options)) });
+  for (const [name, set] of sharedSets(family, layout)) sets.set(name, { ...set, elements: joinElements(name, parts) });
+  sets.set('nodeport-ips', { ...plainSet([addressKey(family)]), elements: nodePorts });
+  const chains = new Map(baseChains(context, options, layout));
+  addOwn(parts, family, chains, sets);
+  return { family: family === 4 ? 'ip' : 'ip6', name: proxyTable, chains, sets, counters: new Set() };
+}
+
+function joinElements(name: SharedSet, parts: readonly ServicePart[]): NftSet['elements'] {
+  const elements = parts.flatMap((part) => part.elements.get(name) ?? []);
+  // Several ports of a service have one cluster IP, and several services one pod.
+  return name === 'cluster-ips' || name === 'hairpin' ? new Map(elements.flatMap((each) => [...each])) : new PartedMap(elements);
+}
+
+/** The chains that services lead to, and the sets that remember their clients. */
+function addOwn(parts: readonly ServicePart[], family: Family, chains: Map<string, NftChain>, sets: Map<string, NftSet>): void {
   for (const { sharedChains, ownChains, affinitySets } of parts) {
     for (const [name, chain] of sharedChains) if (!chains.has(name)) chains.set(name, chain);
     for (const [name, chain] of ownChains) chains.set(name, chain);
     for (const [name, timeout] of affinitySets) sets.set(name, { ...plainSet([addressKey(family)]), timeout, elements: new Map() });
   }
-  return { family: family === 4 ? 'ip' : 'ip6', name: proxyTable, chains, sets, counters: new Set() };
+}
+
+/** The table with some parts replaced. */
+function patch({ table, parts: before }: Rendering, parts: readonly ServicePart[], changed: readonly number[]): NftTable {
+  const pairs = changed.map((index) => [before[index]!, parts[index]!] as const);
+  const touched = new Set(pairs.flat().flatMap(({ elements }) => [...elements.keys()]));
+  const sets = new Map(table.sets);
+  for (const name of touched) {
+    if (pairs.every(([old, now]) => sameEntries(old.elements.get(name), now.elements.get(name)))) continue;
+    sets.set(name, { ...table.sets.get(name)!, elements: joinElements(name, parts) });
+  }
+  const chains = new Map(table.chains);
+  if (pairs.some(([old, now]) => !sameNames(old.sharedChains, now.sharedChains) || old.ownChains.size + now.ownChains.size > 0)) {
+    for (const part of before) for (const own of [part.sharedChains, part.ownChains]) for (const name of own.keys()) chains.delete(name);
+    for (const part of before) for (const name of part.affinitySets.keys()) sets.delete(name);
+    addOwn(parts, table.family === 'ip' ? 4 : 6, chains, sets);
+  }
+  return { ...table, sets, chains };
+}
+
+const sameNames = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean =>
+  a.size === b.size && [...a.keys()].every((name) => b.has(name));
+
+function sameEntries(a: NftSet['elements'] | undefined, b: NftSet['elements'] | undefined): boolean {
+  if (!a || !b) return a === b;
+  return a.size === b.size && [...a].every(([key, element]) => b.has(key) && printElementValue(b.get(key)) === printElementValue(element));
 }
 
 const plainSet = (key: readonly NftKeyType[]) => ({ key, interval: false, verdicts: false });
