@@ -9,8 +9,10 @@ import type { Family } from '../net/index.ts';
 import { type EndpointSlice, resources } from '../objects/client.ts';
 import type { DaemonContext, NodeDaemon } from '../runtime/daemon.ts';
 import type { Logger } from '../runtime/log.ts';
+import { createPortServers } from '../runtime/port-servers.ts';
 import { startSyncLoop } from '../runtime/sync-loop.ts';
 import { createFamilyLoop, type UdpFlows } from './family-loop.ts';
+import { healthCheckAnswers } from './health-checks.ts';
 import type { ProxyInput } from './input.ts';
 import { createProxyMetrics } from './metrics.ts';
 import { type ProxyOptions, type ProxyOptionsInput, resolveProxyOptions } from './options.ts';
@@ -67,10 +69,20 @@ export async function startProxy(
     const onSynced = (): void => {
       // What another mode left behind goes once this one serves, so that no connection waits.
       switched ??= removeOtherModes(options, runner, log);
+      void answerHealthChecks();
       for (const changedAt of waiting.get(family)!.splice(0)) metrics.latency(family, Math.max(0, clock.now() - changedAt) / 1_000);
     };
     return createFamilyLoop({ programmer, flows, options, context, metrics, snapshot, onRestoreFailed, onSynced }, initial[index]!);
   });
+  const portServers = createPortServers(log);
+  /** After every sync: what a load balancer hears follows the rules, and never leads them. */
+  const answerHealthChecks = (): Promise<unknown> =>
+    portServers.serve(
+      healthCheckAnswers(
+        families.flatMap((family) => family.model() ?? []),
+        health.live().ok,
+      ),
+    );
   const loops = families.map(({ parts }) => startSyncLoop(parts));
 
   const trigger = (): void => {
@@ -109,6 +121,7 @@ export async function startProxy(
       for (const stop of stopListening) stop();
       await Promise.all(loops.map((loop) => loop.stop()));
       await switched;
+      await portServers.close();
     },
     report() {
       const each = reports();
