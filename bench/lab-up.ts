@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { median, type Report } from './table.ts';
+import { type BenchOptions, median, type Report } from './table.ts';
 
 const root = join(import.meta.dirname, '..');
 const podwire = join(root, 'bin/podwire');
@@ -15,7 +15,7 @@ interface UpResult {
   readonly steps: readonly { readonly title: string; readonly seconds: number }[];
 }
 
-export async function bench(rounds: number, progress: (text: string) => void): Promise<Report> {
+export async function bench({ rounds, progress }: BenchOptions): Promise<Report> {
   const ours: UpResult[] = [];
   const reference: number[] = [];
   const downs: number[] = [];
@@ -44,10 +44,16 @@ export async function bench(rounds: number, progress: (text: string) => void): P
   return {
     name: 'lab-up',
     method: `Median of ${rounds} rounds. Ours: three nodes with API server, controllers, agents and pod runners, the three kubectl commands, until every pod has answered curl http://web. Reference: two nodes with one pod each, made by hand with ip and static routes, until curl has an answer across them; no cluster.`,
+    references: ['by hand'],
     rows: [
-      { name: 'all', ours: median(ours.map(({ seconds }) => seconds)), reference: median(reference), unit: 's' },
-      ...titles.map((name, index) => ({ name: `  ${name}`, ours: median(ours.map(({ steps }) => steps[index]!.seconds)), unit: 's' })),
-      { name: 'down', ours: median(downs), unit: 's' },
+      { name: 'all', ours: median(ours.map(({ seconds }) => seconds)), references: [median(reference)], unit: 's' },
+      ...titles.map((name, index) => ({
+        name: `  ${name}`,
+        ours: median(ours.map(({ steps }) => steps[index]!.seconds)),
+        references: [],
+        unit: 's',
+      })),
+      { name: 'down', ours: median(downs), references: [], unit: 's' },
     ],
   };
 }

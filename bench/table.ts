@@ -1,37 +1,68 @@
-/** One line of a benchmark: what we take beside what the reference takes, measured in the same run. */
+/** One line of a benchmark: what we take beside what the references take, measured in the same run. */
 export interface Row {
   readonly name: string;
   readonly ours: number;
-  /** Undefined where nothing else does the same thing. */
-  readonly reference?: number;
+  /** One per reference of the report, in its order; undefined where it does not do the same thing or was not found. */
+  readonly references: readonly (number | undefined)[];
   readonly unit: string;
+  /** What is aimed at, such as `<= 150`. */
+  readonly bar?: string;
 }
 
 export interface Report {
   readonly name: string;
-  /** How the figures were taken, in a sentence or two. */
+  /** How the figures were taken. */
   readonly method: string;
+  /** What we are measured against. */
+  readonly references: readonly string[];
   readonly rows: readonly Row[];
 }
 
-const ratio = ({ ours, reference }: Row): number | null => (reference === undefined ? null : ours / reference);
+/** What every benchmark is asked for. */
+export interface BenchOptions {
+  readonly rounds: number;
+  /** Sizes beyond the usual ones too. */
+  readonly large: boolean;
+  /** Of a soak. */
+  readonly updates: number;
+  progress(text: string): void;
+}
 
-/** One JSON object whose rows hold name, ours, reference, ratio, unit. */
-export const toJson = ({ name, method, rows }: Report): string =>
+/** One JSON object whose rows hold name, ours, unit, bar and, per reference, its figure and ours divided by it. */
+export const toJson = ({ name, method, references, rows }: Report): string =>
   JSON.stringify(
     {
       name,
       method,
-      rows: rows.map((row) => ({ name: row.name, ours: row.ours, reference: row.reference ?? null, ratio: ratio(row), unit: row.unit })),
+      rows: rows.map((row) => ({
+        name: row.name,
+        ours: row.ours,
+        unit: row.unit,
+        bar: row.bar ?? null,
+        references: references.map((reference, index) => {
+          const value = row.references[index];
+          return { name: reference, value: value ?? null, ratio: value === undefined ? null : row.ours / value };
+        }),
+      })),
     },
     null,
     2,
   );
 
-export function toText({ name, method, rows }: Report): string {
+export function toText({ name, method, references, rows }: Report): string {
+  const bars = rows.some(({ bar }) => bar);
   const lines = [
-    ['', 'OURS', 'REFERENCE', 'RATIO', 'UNIT'],
-    ...rows.map((row) => [row.name, row.ours.toFixed(3), row.reference?.toFixed(3) ?? '-', ratio(row)?.toFixed(2) ?? '-', row.unit]),
+    ['', 'OURS', ...(bars ? ['AIM'] : []), ...references.flatMap((reference) => [reference.toUpperCase(), 'RATIO']), 'UNIT'],
+    ...rows.map((row) => [
+      row.name,
+      figure(row.ours),
+      ...(bars ? [row.bar ?? ''] : []),
+      ...references.flatMap((_, index) => {
+        const value = row.references[index];
+        return value === undefined ? ['-', '-'] : [figure(value), (row.ours / value).toFixed(2)];
+      }),
+      row.unit,
+    ]),
   ];
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
   const table = lines.map((line) =>
@@ -39,6 +70,8 @@ export function toText({ name, method, rows }: Report): string {
   );
   return `${name}\n${method}\n\n${table.join('\n')}\n`;
 }
+
+const figure = (value: number): string => value.toFixed(value >= 1_000 ? 0 : value >= 100 ? 1 : 3);
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

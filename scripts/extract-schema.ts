@@ -7,6 +7,9 @@
 //     gogoproto extension 65001, "nullable", whether a Go field is a pointer), and
 //  2. the Go runtime's type data, whose struct tags give the JSON name, omitempty, patchStrategy and patchMergeKey.
 //
+// kubectl does not say how server-side apply merges lists and maps; what cannot be told from the merge keys is kept by hand in
+// src/objects/schema/list-types.ts.
+//
 // Only messages reachable from the roots below are written. Format of the tables: src/objects/schema/table.ts.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,54 +1,55 @@
-import type { TLSSocket } from 'node:tls';
-import type { Socket } from 'node:net';
-import type { RequestInfo } from './request-info.ts';
-
-/** Who asks. */
+/** Who asks (the reference's user.Info). */
 export interface User {
   readonly name: string;
+  /** Tells apart users that had one name at different times; undefined when the way of authentication knows none. */
+  readonly uid?: string;
   readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Turns a connection into a user; undefined when it cannot tell who that is. */
-export type Authenticator = (socket: Socket) => User | undefined;
+/** A request to a resource, as authorization sees it: by names alone, whether or not the server knows them. */
+export interface ResourceAttributes {
+  readonly isResource: true;
+  readonly verb: string;
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+  /** '' for the object itself. */
+  readonly subresource: string;
+  /** '' for cluster-scoped resources, and for all namespaces. */
+  readonly namespace: string;
+  /** '' for collections. */
+  readonly name: string;
+}
+
+/** A request to a path of the server itself. */
+export interface PathAttributes {
+  readonly isResource: false;
+  readonly verb: string;
+  readonly path: string;
+}
+
+export type Attributes = ResourceAttributes | PathAttributes;
 
 export interface Decision {
   readonly allowed: boolean;
+  /** Why, for people who look into it; never empty. */
   readonly reason: string;
+  /** What of it a client is told after the reference's own text; '' for nothing. */
+  readonly told: string;
 }
 
-/** What is asked for: a resource, or a path of the server itself. */
-export type Attributes = RequestInfo | { readonly verb: string; readonly path: string };
+/** Groups that the server itself gives a meaning. */
+export const mastersGroup = 'system:masters';
+export const authenticatedGroup = 'system:authenticated';
+export const unauthenticatedGroup = 'system:unauthenticated';
+export const anonymousName = 'system:anonymous';
 
-export type Authorizer = (user: User, attributes: Attributes) => Decision;
-
-/** Paths that tell nothing but whether the server works and which it is. */
+/** Paths that tell nothing but whether the server works and which it is: answered without asking who wants to know. */
 export const publicPaths: ReadonlySet<string> = new Set(['/healthz', '/livez', '/readyz', '/version', '/version/']);
 
+/** Whoever asks for a public path without credentials. Nothing else is open to it. */
+export const anonymousUser: User = { name: anonymousName, groups: [unauthenticatedGroup] };
+
 /** The API server itself, when it writes objects of its own. */
-export const apiServerUser: User = { name: 'system:apiserver', groups: ['system:masters'] };
-
-const known = new WeakMap<Socket, User>();
-
-/** X.509 client certificates: the common name is the user, the organizations are the groups. */
-export const certificateAuthenticator: Authenticator = (socket) => {
-  const cached = known.get(socket);
-  if (cached) return cached;
-  const { authorized, getPeerCertificate } = socket as Partial<TLSSocket>;
-  if (!authorized || !getPeerCertificate) return undefined;
-  const { subject } = (socket as TLSSocket).getPeerCertificate() as { subject?: { CN?: string | string[]; O?: string | string[] } };
-  const name = [subject?.CN ?? []].flat()[0];
-  if (!name) return undefined;
-  const user = { name, groups: [...[subject?.O ?? []].flat(), 'system:authenticated'] };
-  known.set(socket, user);
-  return user;
-};
-
-/** Whoever reaches the loopback listener without TLS is the administrator: it exists only when asked for. */
-export const loopbackAuthenticator: Authenticator = () => ({
-  name: 'system:unsecured',
-  groups: ['system:masters', 'system:authenticated'],
-});
-
-/** Any authenticated user may do anything. RBAC and the node authorizer take this place. */
-export const allowAuthenticated: Authorizer = ({ groups }) =>
-  groups.includes('system:authenticated') ? { allowed: true, reason: '' } : { allowed: false, reason: 'not authenticated' };
+export const apiServerUser: User = { name: 'system:apiserver', groups: [mastersGroup] };

@@ -10,6 +10,10 @@ export interface ApiRequest {
   readonly body: RequestBody;
   readonly accepted: Accepted;
   readonly user: User;
+  /** The User-Agent header; '' when there is none. */
+  readonly userAgent: string;
+  /** For a request that may create what it would change. @throws StatusError 403 when the user may not create the object. */
+  requireCreate(): void;
   /** Handlers add what the client should be warned of; each becomes a Warning header. */
   readonly warnings: string[];
 }

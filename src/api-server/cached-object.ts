@@ -30,7 +30,7 @@ export class CachedObject {
   readonly key: string;
   readonly revision: number;
   readonly #stored: string;
-  #selectable: { labels: Readonly<Record<string, string>>; fields: Readonly<Record<string, string>> } | undefined;
+  #selectable: { labels: Readonly<Record<string, string>>; fields: Readonly<Record<string, string>>; isTerminating: boolean } | undefined;
 
   constructor(kind: KindDeclaration, key: string, stored: string, revision: number) {
     this.kind = kind;
@@ -72,6 +72,11 @@ export class CachedObject {
     return this.#select().fields;
   }
 
+  /** Whether its deletion has begun. */
+  get isTerminating(): boolean {
+    return this.#select().isTerminating;
+  }
+
   /** A copy of its own for the caller, who may change it. */
   parse(): AnyObject {
     return JSON.parse(this.json) as AnyObject;
@@ -85,10 +90,11 @@ export class CachedObject {
   #select() {
     if (!this.#selectable) {
       const object = this.parse();
-      const { name, namespace = '', labels = {} } = object.metadata;
+      const { name, namespace = '', labels = {}, deletionTimestamp } = object.metadata;
       this.#selectable = {
         labels,
         fields: { ...this.kind.selectableFields(object), 'metadata.name': name, 'metadata.namespace': namespace },
+        isTerminating: deletionTimestamp !== undefined,
       };
     }
     return this.#selectable;

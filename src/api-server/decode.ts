@@ -5,7 +5,10 @@ import {
   decodeKubernetesProtobuf,
   fieldWarnings,
   findDuplicateKeys,
+  findKindByName,
+  goJsonProblem,
   type KindDeclaration,
+  type KubernetesProtobufError,
   pruneUnknown,
   strictDecodingMessage,
 } from '../objects/index.ts';
@@ -40,6 +43,10 @@ export interface RequestBody {
   readonly bytes: Buffer;
 }
 
+/** The answer to a content type that nobody here reads. */
+export const unknownFormat =
+  'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf';
+
 const mediaType = (contentType: string): string => contentType.split(';', 1)[0]!.trim().toLowerCase();
 
 /**
@@ -48,10 +55,32 @@ const mediaType = (contentType: string): string => contentType.split(';', 1)[0]!
  */
 export async function decodeObject(body: RequestBody, expected: ExpectedType, validation: FieldValidation): Promise<Decoded> {
   const { value, duplicates } = await decodeValue(body, expected, validation);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): it is no JSON object`);
+  const problem = versionAndKindProblem(value);
+  if (problem) throw unrecognized(expected, `couldn't get version/kind; json parse error: ${problem}`, body.bytes);
+  // For Go's decoder null is the empty object.
+  return checkObject((value ?? {}) as AnyObject, expected, validation, duplicates);
+}
+
+/** What Go says when it cannot read even apiVersion and kind; undefined when it can. */
+function versionAndKindProblem(value: unknown): string | undefined {
+  const type = (of: unknown): string => (Array.isArray(of) ? 'array' : typeof of === 'boolean' ? 'bool' : typeof of);
+  if (value === null) return undefined;
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const target = String.raw`struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }`;
+    return `json: cannot unmarshal ${type(value)} into Go value of type ${target}`;
   }
-  return checkObject(value as AnyObject, expected, validation, duplicates);
+  const wrong = (['apiVersion', 'kind'] as const).find((name) => !['string', 'undefined'].includes(typeof ((value as AnyObject)[name] ?? undefined)));
+  return wrong && `json: cannot unmarshal ${type((value as AnyObject)[wrong])} into Go struct field .${wrong} of type string`;
+}
+
+const summaryLength = 30;
+
+/** A body that does not even tell what it is. The beginning of it is told, as the reference does. */
+function unrecognized({ kind }: ExpectedType, why: string, bytes: Buffer): StatusError {
+  const encoding = bytes[0] === 0x7b ? 'utf8' : 'hex';
+  const begin = bytes.subarray(0, summaryLength).toString(encoding);
+  const summary = bytes.length === 0 ? '<empty>' : bytes.length > summaryLength ? `${begin} ...` : begin;
+  return badRequest(`the object provided is unrecognized (must be of type ${kind}): ${why} (${summary})`);
 }
 
 /** As {@link decodeObject} for what has been read already, such as the outcome of a patch. In place. */
@@ -65,17 +94,31 @@ export function checkObject(
   object.apiVersion ||= apiVersion;
   object.kind ||= kind;
   const handled = `${object.kind} in version ${JSON.stringify(versionOf(object.apiVersion))} cannot be handled as a ${kind}`;
-  if (apiVersion && object.apiVersion !== apiVersion) {
-    throw badRequest(`the API version in the data (${String(object.apiVersion)}) does not match the expected API version (${apiVersion})`);
-  }
-  if (object.kind !== kind) throw badRequest(`${handled}: no kind "${String(object.kind)}" is registered for the path of the request`);
+  if (object.kind !== kind || (apiVersion && object.apiVersion !== apiVersion)) throw otherType(object, expected, handled);
   const { unknown, wrongType } = checkFields(schema, object);
-  if (wrongType.length > 0) throw badRequest(`${handled}: ${wrongType.join(', ')}`);
+  if (wrongType.length > 0) throw badRequest(`${handled}: ${wrongType[0]}`);
   if (validation === 'Strict' && unknown.length + duplicates.length > 0)
     throw badRequest(`${handled}: ${strictDecodingMessage(unknown, duplicates)}`);
+  // An empty list of owners says that they are to be forgotten; pruning would take it for one that is not there.
+  const forgetsOwners = Array.isArray(object.metadata?.managedFields) && object.metadata.managedFields.length === 0;
   pruneUnknown(schema, object);
   object.metadata ??= {} as AnyObject['metadata'];
+  if (forgetsOwners) object.metadata.managedFields = [];
   return { object, warnings: validation === 'Warn' ? fieldWarnings(unknown, duplicates) : [] };
+}
+
+/** A well-formed object of another type than the path is for. */
+function otherType(object: AnyObject, { apiVersion, kind }: ExpectedType, handled: string): StatusError {
+  const { apiVersion: given, kind: named } = object;
+  const known = findKindByName(given, named);
+  if (!known) {
+    return badRequest(
+      `${handled}: no kind ${JSON.stringify(named)} is registered for version ${JSON.stringify(given)} in scheme "pkg/api/legacyscheme/scheme.go:30"`,
+    );
+  }
+  if (named === kind) return badRequest(`the API version in the data (${given}) does not match the expected API version (${apiVersion})`);
+  const group = known.resource.group.split('.')[0] || 'core';
+  return badRequest(`${handled}: converting (${versionOf(given)}.${named}) to (${group}.${kind}): unknown conversion`);
 }
 
 const versionOf = (apiVersion: unknown): string => String(apiVersion).slice(String(apiVersion).lastIndexOf('/') + 1);
@@ -89,9 +132,8 @@ async function decodeValue(
   switch (type) {
     case '':
     case 'application/json': {
-      const value = parseJson(
-        body.bytes,
-        `the object provided is unrecognized (must be of type ${expected.kind}): couldn't get version/kind; json parse error`,
+      const value = parseJson(body.bytes, (problem) =>
+        unrecognized(expected, `couldn't get version/kind; json parse error: ${problem}`, body.bytes),
       );
       return { value, duplicates: validation === 'Ignore' ? [] : duplicatesIn(body.bytes) };
     }
@@ -101,22 +143,27 @@ async function decodeValue(
       try {
         return { value: decodeKubernetesProtobuf(body.bytes), duplicates: [] };
       } catch (error) {
-        throw badRequest(`the protobuf body cannot be read: ${(error as Error).message}`);
+        throw protobufProblem(error as KubernetesProtobufError, expected, body.bytes);
       }
     default:
-      throw unsupportedMediaType(
-        `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf`,
-      );
+      throw unsupportedMediaType(unknownFormat);
   }
 }
 
-function parseJson(bytes: Buffer, context: string): unknown {
+function protobufProblem({ reason, message }: KubernetesProtobufError, expected: ExpectedType, bytes: Buffer): StatusError {
+  if (reason === 'magic') {
+    return unrecognized(expected, 'provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]', bytes);
+  }
+  return badRequest(`the protobuf body cannot be read as a ${expected.kind}: ${message}`);
+}
+
+function parseJson(bytes: Buffer, refuse: (problem: string) => StatusError): unknown {
   const text = utf8(bytes);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw badRequest(`${context}: ${(error as Error).message}`);
+    throw refuse(goJsonProblem(text) ?? (error as Error).message);
   }
   checkNesting(value);
   return value;
@@ -143,7 +190,7 @@ async function parseYaml(bytes: Buffer): Promise<unknown> {
     });
   }
   // Loaded when first needed: kubectl sends JSON.
-  const { parse } = await import('yaml');
+  const { parse } = await import('./yaml.ts');
   try {
     const value = parse(utf8(bytes), { maxAliasCount: 100 }) as unknown;
     checkNesting(value);
@@ -165,7 +212,7 @@ function utf8(bytes: Buffer): string {
 /** The body of a patch as JSON. @throws StatusError 400. */
 export async function decodePatch({ contentType, bytes }: RequestBody): Promise<unknown> {
   if (mediaType(contentType).endsWith('+yaml')) return parseYaml(bytes);
-  return parseJson(bytes, 'error decoding patch');
+  return parseJson(bytes, badRequest);
 }
 
 export { mediaType };

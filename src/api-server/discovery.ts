@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { KindDeclaration } from '../objects/index.ts';
 import { parseAccept } from './negotiate.ts';
 
@@ -7,10 +8,12 @@ interface ServedSubresource {
   readonly responseKind: { readonly group: string; readonly version: string; readonly kind: string };
 }
 
-const verbsOf = ({ resource }: KindDeclaration): string[] => [
+const verbsOf = ({ resource, review }: KindDeclaration): string[] => (review ? ['create'] : storedVerbs(resource.plural));
+
+const storedVerbs = (plural: string): string[] => [
   'create',
   'delete',
-  ...(resource.plural === 'namespaces' ? [] : ['deletecollection']),
+  ...(plural === 'namespaces' ? [] : ['deletecollection']),
   'get',
   'list',
   'patch',
@@ -18,30 +21,59 @@ const verbsOf = ({ resource }: KindDeclaration): string[] => [
   'watch',
 ];
 
+const tokenRequestKind = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
+
+/** What a client connects to: POST by SPDY, GET by WebSocket. */
+const connected = (name: string, kind: string): ServedSubresource => ({
+  name,
+  verbs: ['create', 'get'],
+  responseKind: { group: '', version: 'v1', kind },
+});
+
 function subresourcesOf({ resource, subresources }: KindDeclaration): ServedSubresource[] {
   const { group, version, kind, plural } = resource;
   const own = { group, version, kind };
   return [
+    ...(plural === 'pods' ? [connected('attach', 'PodAttachOptions')] : []),
     ...(subresources.binding ? [{ name: 'binding', verbs: ['create'], responseKind: { group: '', version: 'v1', kind: 'Binding' } }] : []),
     ...(plural === 'pods'
-      ? [{ name: 'eviction', verbs: ['create'], responseKind: { group: 'policy', version: 'v1', kind: 'Eviction' } }]
+      ? [
+          { name: 'eviction', verbs: ['create'], responseKind: { group: 'policy', version: 'v1', kind: 'Eviction' } },
+          connected('exec', 'PodExecOptions'),
+          { name: 'log', verbs: ['get'], responseKind: own },
+          connected('portforward', 'PodPortForwardOptions'),
+        ]
       : []),
     ...(plural === 'namespaces' ? [{ name: 'finalize', verbs: ['update'], responseKind: own }] : []),
     ...(subresources.scale
       ? [{ name: 'scale', verbs: ['get', 'patch', 'update'], responseKind: { group: 'autoscaling', version: 'v1', kind: 'Scale' } }]
       : []),
+    ...(subresources.token ? [{ name: 'token', verbs: ['create'], responseKind: tokenRequestKind }] : []),
     ...(subresources.status ? [{ name: 'status', verbs: ['get', 'patch', 'update'], responseKind: own }] : []),
   ];
 }
 
-/** Group -> versions, in the order of the declarations. */
+/** The order in which the reference tells of the groups: kubectl takes the first that has a resource of a name that is given without group. */
+const groupOrder = [
+  ...['', 'apps', 'events.k8s.io', 'authentication.k8s.io', 'authorization.k8s.io', 'networking.k8s.io', 'policy'],
+  ...['rbac.authorization.k8s.io', 'storage.k8s.io', 'coordination.k8s.io', 'node.k8s.io', 'discovery.k8s.io'],
+];
+const rank = (group: string): number => (groupOrder.includes(group) ? groupOrder.indexOf(group) : groupOrder.length);
+
+const byName = (a: KindDeclaration, b: KindDeclaration): number => (a.resource.plural < b.resource.plural ? -1 : 1);
+
+/** By which clients see whether a resource is stored as another kind than before (the reference's StorageVersionHash). */
+const storageHash = ({ resource: { group, version, kind } }: KindDeclaration): string =>
+  createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64');
+
+/** Group -> versions, in the reference's order. */
 function groupsOf(kinds: readonly KindDeclaration[]): Map<string, string[]> {
   const groups = new Map<string, string[]>();
   for (const { resource } of kinds) {
     const versions = groups.get(resource.group) ?? [];
     if (!versions.includes(resource.version)) groups.set(resource.group, [...versions, resource.version]);
   }
-  return groups;
+  return new Map([...groups].toSorted(([a], [b]) => rank(a) - rank(b)));
 }
 
 /** The aggregated form that an Accept header asks for on /api and /apis (KEP-3352); undefined for the old lists. */
@@ -76,7 +108,7 @@ export function aggregatedDiscovery(kinds: readonly KindDeclaration[], core: boo
       versions: versions.map((version) => ({
         version,
         freshness: 'Current',
-        resources: kinds.filter(({ resource }) => resource.group === group && resource.version === version).map(resourceDiscovery),
+        resources: servedIn(kinds, group, version).map(resourceDiscovery),
       })),
     })),
   };
@@ -97,6 +129,9 @@ function resourceDiscovery(kind: KindDeclaration): object {
     ...(subresources.length > 0 ? { subresources } : {}),
   };
 }
+
+const servedIn = (kinds: readonly KindDeclaration[], group: string, version: string): KindDeclaration[] =>
+  kinds.filter(({ resource }) => resource.group === group && resource.version === version).toSorted(byName);
 
 /** GET /api without aggregation. */
 export const apiVersions = (serverAddress: string): object => ({
@@ -125,13 +160,13 @@ export function apiGroup(kinds: readonly KindDeclaration[], name: string): objec
 
 /** GET /api/v1 or /apis/GROUP/VERSION; undefined when nothing of it is served. */
 export function apiResourceList(kinds: readonly KindDeclaration[], group: string, version: string): object | undefined {
-  const served = kinds.filter(({ resource }) => resource.group === group && resource.version === version);
+  const served = servedIn(kinds, group, version);
   if (served.length === 0) return undefined;
   const resources = served.flatMap((kind) => {
     const { resource, singular, shortNames, categories } = kind;
     const { plural: name, namespaced } = resource;
     const optional = { ...(shortNames.length > 0 ? { shortNames } : {}), ...(categories.length > 0 ? { categories } : {}) };
-    const main = { name, singularName: singular, namespaced, kind: resource.kind, verbs: verbsOf(kind), ...optional };
+    const main = { name, singularName: singular, namespaced, kind: resource.kind, verbs: verbsOf(kind), ...optional, ...(kind.review ? {} : { storageVersionHash: storageHash(kind) }) };
     return [main, ...subresourcesOf(kind).map((subresource) => oldSubresource(kind, subresource))];
   });
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: group ? `${group}/${version}` : version, resources };

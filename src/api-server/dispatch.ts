@@ -14,16 +14,11 @@ import type { RequestInfo } from './request-info.ts';
 
 export type Handler = (registry: Registry, request: ApiRequest) => Promise<ApiResponse>;
 
-/** Subresources of pods that the reference has and this server does not serve yet. */
-const laterPodSubresources: ReadonlySet<string> = new Set([
-  'log',
-  'exec',
-  'attach',
-  'portforward',
-  'proxy',
-  'ephemeralcontainers',
-  'resize',
-]);
+/** Subresources that the reference has and this server does not, and what to do instead. */
+const unsupportedSubresources: Readonly<Record<string, string>> = {
+  'pods/ephemeralcontainers': 'a running pod gets no further containers; use kubectl exec',
+  'pods/resize': 'resources of a running pod cannot be changed',
+};
 
 /** The handler of a request that is no watch. @throws StatusError 404, 405 or 501. */
 export function handlerFor(info: RequestInfo): Handler {
@@ -65,8 +60,8 @@ function subresourceHandler({ verb, kind, subresource }: RequestInfo): Handler {
     if (verb === 'get' && subresource === 'status') return handleGet;
     throw methodNotAllowed();
   }
-  if (plural === 'pods' && laterPodSubresources.has(subresource))
-    throw notImplemented(`pods/${subresource} is not supported by this server yet`);
+  const unsupported = unsupportedSubresources[`${plural}/${subresource}`];
+  if (unsupported !== undefined) throw notImplemented(`${plural}/${subresource} is not supported by this server: ${unsupported}`);
   if ((subresource === 'binding' && binding) || (subresource === 'eviction' && plural === 'pods')) {
     if (verb !== 'create') throw methodNotAllowed();
     return subresource === 'binding' ? handleBinding : handleEviction;

@@ -1,13 +1,17 @@
-import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { joinHostPort } from '../net/index.ts';
-import { isLoopback } from './loopback.ts';
-import type { ApiServerOptions, TlsFiles } from './options.ts';
+import type { TLSSocket } from 'node:tls';
+import { isLoopback, joinHostPort } from '../net/index.ts';
+import { answerMalformedRequests, maxHeaderSize } from './malformed-request.ts';
+import type { ApiServerOptions } from './options.ts';
+import { isUpgrade, routeUpgrade } from './streaming/upgrades.ts';
+import { isTrustedBy, readTlsFiles, type TlsMaterial } from './tls-files.ts';
 
 export interface Listeners {
   readonly addresses: readonly AddressInfo[];
+  /** Puts other certificates into use. For listeners with TLS alone. */
+  renewTls(next: TlsMaterial, before: TlsMaterial): void;
   close(): Promise<void>;
 }
 
@@ -19,11 +23,19 @@ type Routing = (request: IncomingMessage, response: ServerResponse) => void;
  */
 export async function startListeners({ bindAddress, securePort, tls, listenFd }: ApiServerOptions, routing: Routing): Promise<Listeners> {
   if (!tls) requireLoopback(bindAddress);
-  const tlsOptions = tls && readTls(tls);
+  const tlsOptions = tls && { ...readTlsFiles(tls), ...clientCertificates };
   const servers: Server[] = [];
+  const sockets = new Set<TLSSocket>();
   const open = async (where: { host: string; port: number } | { fd: number }): Promise<AddressInfo> => {
-    const server = tlsOptions ? createHttpsServer(tlsOptions, routing) : createHttpServer(routing);
+    const upgrades = { shouldUpgradeCallback: isUpgrade, maxHeaderSize };
+    const server = tlsOptions ? createHttpsServer({ ...tlsOptions, ...upgrades }, routing) : createHttpServer(upgrades, routing);
+    server.on('upgrade', (request, socket, head) => routeUpgrade(request, socket, head, routing));
+    server.on('secureConnection', (socket: TLSSocket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
     limit(server);
+    answerMalformedRequests(server);
     await listen(server, where);
     servers.push(server);
     return server.address() as AddressInfo;
@@ -42,7 +54,10 @@ export async function startListeners({ bindAddress, securePort, tls, listenFd }:
   try {
     const addresses = [await open({ host: bindAddress, port: securePort })];
     if (listenFd !== undefined) addresses.push(await open({ fd: listenFd }));
-    return { addresses, close };
+    const renewTls = (next: TlsMaterial, before: TlsMaterial): void => {
+      for (const server of servers) renew(server, sockets, next, before);
+    };
+    return { addresses, renewTls, close };
   } catch (error) {
     await close();
     throw error;
@@ -56,23 +71,14 @@ function requireLoopback(bindAddress: string): void {
   );
 }
 
-/** A client certificate is asked for but not demanded: without one, health and version are answered. */
-function readTls({ certFile, privateKeyFile, clientCAFile }: TlsFiles) {
-  const read = (file: string, flag: string): Buffer => {
-    try {
-      return readFileSync(file);
-    } catch (error) {
-      throw new Error(`${flag}: cannot read ${file}: ${(error as Error).message}`, { cause: error });
-    }
-  };
-  return {
-    cert: read(certFile, '--tls-cert-file'),
-    key: read(privateKeyFile, '--tls-private-key-file'),
-    ca: read(clientCAFile, '--client-ca-file'),
-    requestCert: true,
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.2' as const,
-  };
+/** A client certificate is asked for but not demanded: bearer tokens come without one, and health and version are told to anybody. */
+const clientCertificates = { requestCert: true, rejectUnauthorized: false } as const;
+
+/** Connections from now on get the new certificates. Those whose client certificate is no longer believed end. */
+function renew(server: Server, sockets: ReadonlySet<TLSSocket>, next: TlsMaterial, before: TlsMaterial): void {
+  (server as HttpsServer).setSecureContext(next);
+  if (next.ca === before.ca) return;
+  for (const socket of sockets) if (socket.authorized && !isTrustedBy(socket, next.ca)) socket.destroy();
 }
 
 /** Bounds for clients that are slow or mean. A watch is an answer, which none of these ends. */

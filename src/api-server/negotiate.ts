@@ -1,13 +1,24 @@
 import { notAcceptable } from './status-errors.ts';
 
+export type Encoding = 'json' | 'yaml' | 'protobuf';
+
 /** In what form an answer is wanted. */
 export interface Accepted {
-  readonly encoding: 'json' | 'yaml';
+  readonly encoding: Encoding;
   /** The objects themselves, as rows for people, or their metadata alone. */
   readonly form: 'object' | 'table' | 'metadata';
+  /** Version of meta.k8s.io in which rows or metadata are wanted. */
+  readonly metaVersion: 'v1' | 'v1beta1';
 }
 
-const supported = ['application/json', 'application/yaml'];
+/** What may be asked for: of a list and of one object, metadata have another name; of other answers there are no forms. */
+export type Shape = 'one' | 'list' | 'watch' | 'plain';
+
+export const protobufType = 'application/vnd.kubernetes.protobuf';
+
+const supported = ['application/json', 'application/yaml', protobufType];
+/** A stream of YAML has no ends between its objects. */
+const supportedInWatch = ['application/json;stream=watch', `${protobufType};stream=watch`];
 
 interface MediaRange {
   readonly type: string;
@@ -29,22 +40,39 @@ export function parseAccept(header: string | undefined): MediaRange[] {
 }
 
 /**
- * Picks the form of an answer. Protobuf is not spoken outwards; clients that ask for it name JSON as well.
+ * Picks the form of an answer.
  * @throws StatusError 406 when nothing acceptable is left.
  */
-export function negotiate(header: string | undefined, { forms }: { readonly forms: boolean }): Accepted {
+export function negotiate(header: string | undefined, shape: Shape): Accepted {
   for (const { type, parameters } of parseAccept(header)) {
     const encoding = encodingOf(type);
-    if (!encoding) continue;
+    if (!encoding || (shape === 'watch' && encoding === 'yaml')) continue;
     const as = parameters.get('as');
-    if (as === undefined) return { encoding, form: 'object' };
-    const form = as === 'Table' ? 'table' : as.startsWith('PartialObjectMetadata') ? 'metadata' : undefined;
-    if (forms && form && parameters.get('g') === 'meta.k8s.io' && parameters.get('v') === 'v1') return { encoding, form };
+    if (as === undefined) return { encoding, form: 'object', metaVersion: 'v1' };
+    const form = formOf(as, shape, encoding);
+    const version = parameters.get('v');
+    if (form && parameters.get('g') === 'meta.k8s.io' && (version === 'v1' || version === 'v1beta1')) {
+      return { encoding, form, metaVersion: version };
+    }
   }
-  throw notAcceptable(supported);
+  throw notAcceptable(shape === 'watch' ? supportedInWatch : supported);
 }
 
-function encodingOf(type: string): Accepted['encoding'] | undefined {
+/** The encoding of an error, which is told in JSON when there is no other way. */
+export const errorEncoding = (header: string | undefined): Encoding =>
+  parseAccept(header)
+    .map(({ type, parameters }) => (parameters.has('as') ? undefined : encodingOf(type)))
+    .find((encoding) => encoding !== undefined) ?? 'json';
+
+function formOf(as: string, shape: Shape, encoding: Encoding): Accepted['form'] | undefined {
+  if (shape === 'plain') return undefined;
+  // Cells are of any type, for which protobuf has no place.
+  if (as === 'Table') return encoding === 'protobuf' ? undefined : 'table';
+  return as === (shape === 'list' ? 'PartialObjectMetadataList' : 'PartialObjectMetadata') ? 'metadata' : undefined;
+}
+
+function encodingOf(type: string): Encoding | undefined {
   if (type === '*/*' || type === 'application/*' || type === 'application/json') return 'json';
+  if (type === protobufType) return 'protobuf';
   return type === 'application/yaml' ? 'yaml' : undefined;
 }

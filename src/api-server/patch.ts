@@ -1,12 +1,54 @@
 import { applyPatch, type Operation } from 'rfc6902';
-import { jsonMergePatch, PatchError, strategicMergePatch } from '../objects/index.ts';
-import { decodePatch, mediaType, type RequestBody } from './decode.ts';
+import { findDuplicateKeys, jsonMergePatch, PatchError, strategicMergePatch } from '../objects/index.ts';
+import { decodePatch, type FieldValidation, mediaType, type RequestBody } from './decode.ts';
 import { badRequest, StatusError, unsupportedMediaType } from './status-errors.ts';
 
 /** From an object (of which it may use parts) to the patched one. @throws StatusError 400 or 422. */
 export type Patch = (object: unknown) => unknown;
 
-const types = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json'];
+const applyType = 'application/apply-patch+yaml';
+const types = ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json', applyType];
+
+/** Whether a PATCH is a server-side apply, which has options of its own. */
+export const isApply = ({ contentType }: Pick<RequestBody, 'contentType'>): boolean => mediaType(contentType) === applyType;
+
+/** Reads the configuration of a server-side apply, YAML or JSON, with warnings of fields that occur twice. @throws StatusError 400, 413. */
+export async function readConfiguration(
+  body: RequestBody,
+  validation: FieldValidation,
+): Promise<{ configuration: Record<string, unknown>; warnings: string[] }> {
+  const text = body.bytes.toString('utf8').trimStart();
+  // Clients send JSON, which is YAML too but is read much faster.
+  const isJson = text.startsWith('{') && isJsonText(text);
+  const configuration = await decodeYaml(isJson ? { ...body, contentType: 'application/json' } : body);
+  const duplicates = isJson && validation !== 'Ignore' ? findDuplicateKeys(text) : [];
+  const warnings = duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
+  if (validation === 'Strict' && warnings.length > 0) throw badRequest(`error strict decoding YAML: ${warnings.join(', ')}`);
+  return { configuration, warnings };
+}
+
+async function decodeYaml(body: RequestBody): Promise<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = await decodePatch(body);
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.status.code !== 400) throw error;
+    throw badRequest(`error decoding YAML: ${error.message}`);
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  const type = Array.isArray(value) ? 'array' : typeof value;
+  const unmarshaling = `json: cannot unmarshal ${type} into Go value of type map[string]interface {}`;
+  throw badRequest(`error decoding YAML: error unmarshaling JSON: while decoding JSON: ${unmarshaling}`);
+}
+
+function isJsonText(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** More operations than these are refused, as the reference does. */
 const maxOperations = 10_000;
@@ -14,11 +56,6 @@ const maxOperations = 10_000;
 /** Reads the body of a PATCH; `schema` is the message that strategic merge goes by. @throws StatusError 400, 413, 415. */
 export async function readPatch(body: RequestBody, schema: string): Promise<Patch> {
   const type = mediaType(body.contentType);
-  if (type === 'application/apply-patch+yaml' || type === 'application/apply-patch+cbor') {
-    throw unsupportedMediaType(
-      `server-side apply (${type}) is not supported by this server; use client-side apply, or a patch of type ${types.join(', ')}`,
-    );
-  }
   if (!types.includes(type)) {
     throw unsupportedMediaType(`the body of the request was in an unknown format - accepted media types include: ${types.join(', ')}`);
   }

@@ -1,5 +1,6 @@
 import { findKind, type KindDeclaration } from '../objects/index.ts';
-import { badRequest, noSuchPath } from './status-errors.ts';
+import { badRequest, methodNotAllowed, noSuchPath } from './status-errors.ts';
+import { unsupportedResource } from './unsupported.ts';
 
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
 
@@ -15,6 +16,7 @@ export interface RequestInfo {
   readonly subresource: string;
 }
 
+const standardMethods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']);
 const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize']);
 
 /**
@@ -26,18 +28,26 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   const group = root === 'apis' ? parts.shift() : '';
   const version = parts.shift();
   if (!version || group === undefined || (root === 'apis' && group === '')) throw noSuchPath();
+  // The old way to say watch=true (deprecated since 1.11, and still there).
+  const watches = parts[0] === 'watch' && parts.length > 1 && method === 'GET';
+  if (watches) parts.shift();
   let namespace = '';
   let rest = parts;
   if (parts[0] === 'namespaces' && parts.length > 2 && !namespaceSubresources.has(parts[2]!)) {
     namespace = parts[1]!;
     rest = parts.slice(2);
   }
-  const [plural = '', name = '', subresource = '', ...tooMuch] = rest;
+  const [plural = '', named = '', subresource = '', ...tooMuch] = rest;
   const kind = findKind(group, version, plural);
-  if (!kind || tooMuch.length > 0 || (namespace && !kind.resource.namespaced)) throw noSuchPath();
+  if (!kind) throw unsupportedResource(group, plural) ?? noSuchPath();
+  if (tooMuch.length > 0 || (namespace && !kind.resource.namespaced)) throw noSuchPath();
+  // Together with a selector that is there: the request was authorized for this name alone.
+  if (watches && named) query.set('fieldSelector', [query.get('fieldSelector') || [], `metadata.name=${named}`].flat().join(','));
+  const name = watches ? '' : named;
   // An object of a namespaced kind has no path outside its namespace.
   if (name && kind.resource.namespaced && !namespace) throw noSuchPath();
-  return { verb: verbOf(method, name, query), kind, namespace, name, subresource };
+  if (!standardMethods.has(method)) throw methodNotAllowed();
+  return { verb: watches ? 'watch' : verbOf(method, name, query), kind, namespace, name, subresource };
 }
 
 function decodePath(path: string): string[] {
@@ -69,5 +79,5 @@ function verbOf(method: string, name: string, query: URLSearchParams): Verb {
   }
 }
 
-/** Go's strconv.ParseBool, and a parameter without a value. */
-export const isTrue = (value: string | null): boolean => value !== null && ['', '1', 't', 'true', 'T', 'TRUE', 'True'].includes(value);
+/** A boolean among query parameters, as apimachinery reads it: all that is there is true, but for `0` and `false`. */
+export const isTrue = (value: string | null): boolean => value !== null && value !== '0' && value.toLowerCase() !== 'false';

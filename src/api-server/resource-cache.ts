@@ -1,5 +1,6 @@
 import type { KindDeclaration } from '../objects/index.ts';
 import type { CachedObject } from './cached-object.ts';
+import { SortedKeys } from './sorted-keys.ts';
 
 export interface CacheEvent {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -14,8 +15,7 @@ export interface CacheEvent {
 export class ResourceCache {
   readonly kind: KindDeclaration;
   readonly #objects = new Map<string, CachedObject>();
-  /** Sorted; a list by prefix is a slice. */
-  readonly #keys: string[] = [];
+  readonly #keys = new SortedKeys();
   #events: CacheEvent[] = [];
   readonly #watchers = new Set<(event: CacheEvent) => void>();
 
@@ -38,11 +38,7 @@ export class ResourceCache {
   /** Objects whose key starts with the prefix, in key order. */
   list(prefix: string): CachedObject[] {
     const found: CachedObject[] = [];
-    for (let i = this.#indexOf(prefix); i < this.#keys.length; i++) {
-      const key = this.#keys[i]!;
-      if (!key.startsWith(prefix)) break;
-      found.push(this.#objects.get(key)!);
-    }
+    for (const key of this.#keys.startingWith(prefix)) found.push(this.#objects.get(key)!);
     return found;
   }
 
@@ -100,23 +96,11 @@ export class ResourceCache {
   }
 
   #put(object: CachedObject): void {
-    if (!this.#objects.has(object.key)) this.#keys.splice(this.#indexOf(object.key), 0, object.key);
+    if (!this.#objects.has(object.key)) this.#keys.add(object.key);
     this.#objects.set(object.key, object);
   }
 
   #delete(key: string): void {
-    if (this.#objects.delete(key)) this.#keys.splice(this.#indexOf(key), 1);
-  }
-
-  /** Index of the first key that is not before `key`. Code units are the store's order too: keys are ASCII. */
-  #indexOf(key: string): number {
-    let low = 0;
-    let high = this.#keys.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#keys[middle]! < key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    if (this.#objects.delete(key)) this.#keys.delete(key);
   }
 }

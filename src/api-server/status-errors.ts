@@ -7,10 +7,11 @@ export class StatusError extends Error {
   constructor(
     status: Omit<Status, 'kind' | 'apiVersion' | 'metadata' | 'status'> & { code: number },
     headers: Readonly<Record<string, string>> = {},
+    metadata: Readonly<Record<string, unknown>> = {},
   ) {
     super(status.message ?? status.reason ?? 'error');
     this.name = 'StatusError';
-    this.status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', ...status };
+    this.status = { kind: 'Status', apiVersion: 'v1', metadata, status: 'Failure', ...status };
     this.headers = headers;
   }
 }
@@ -18,7 +19,8 @@ export class StatusError extends Error {
 /** What the texts call a resource: `pods`, `deployments.apps`. */
 export const qualifiedResource = ({ group, plural }: Pick<Resource, 'group' | 'plural'>): string => (group ? `${plural}.${group}` : plural);
 
-const detailsOf = ({ group, plural }: Resource, name: string) => ({ name, ...(group ? { group } : {}), kind: plural });
+/** As Go writes them: what is empty is left out. */
+const detailsOf = ({ group, plural }: Resource, name: string) => ({ ...(name && { name }), ...(group && { group }), kind: plural });
 
 // The texts below are those of apimachinery's pkg/api/errors; clients and people match on them.
 
@@ -67,18 +69,19 @@ export function invalid({ resource }: Pick<KindDeclaration, 'resource'>, name: s
     code: 422,
     reason: 'Invalid',
     message: `${group ? `${kind}.${group}` : kind} "${name}" is invalid: ${describeCauses(causes)}`,
-    details: { name, ...(group ? { group } : {}), kind, causes },
+    details: { ...(name && { name }), ...(group && { group }), kind, causes },
   });
 }
 
-/** Wrong query parameters of a list or watch. */
-export const invalidListOptions = (field: string, message: string): StatusError =>
-  new StatusError({
-    code: 422,
-    reason: 'Invalid',
-    message: `ListOptions.meta.k8s.io "" is invalid: ${field}: ${message}`,
-    details: { group: 'meta.k8s.io', kind: 'ListOptions', causes: [{ reason: 'FieldValueForbidden', message, field }] },
-  });
+/** The types of meta/v1 that query parameters, or the body of a deletion, are read as. */
+export type OptionsKind = 'ListOptions' | 'CreateOptions' | 'UpdateOptions' | 'PatchOptions' | 'DeleteOptions';
+
+/** Wrong query parameters. */
+export const invalidOptions = (kind: OptionsKind, causes: StatusCause[]): StatusError =>
+  invalid({ resource: { group: 'meta.k8s.io', version: 'v1', plural: '', kind, namespaced: false } }, '', causes);
+
+/** What Go's strconv.ParseInt says of a text that is no whole number. */
+export const parseIntText = (text: string): string => `strconv.ParseInt: parsing ${JSON.stringify(text.slice(0, 100))}: invalid syntax`;
 
 export const badRequest = (message: string): StatusError => new StatusError({ code: 400, reason: 'BadRequest', message });
 

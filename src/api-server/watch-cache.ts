@@ -1,16 +1,20 @@
 import type { KindDeclaration } from '../objects/index.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Store, StoreEvent } from '../storage/index.ts';
-import { CachedObject, storePrefix } from './cached-object.ts';
+import type { Store, StoredValue, StoreEvent } from '../storage/index.ts';
+import { CachedObject } from './cached-object.ts';
 import { type CacheEvent, ResourceCache } from './resource-cache.ts';
+import { createOldestRevisions, watchOverGaps } from './store-history.ts';
+import { type ReadableResource, viewedResource } from './viewed-resource.ts';
 
 /** Everything in the store, in memory, kept up to date by one watch. All reads are served from here. */
 export interface WatchCache {
-  of(kind: KindDeclaration): ResourceCache;
+  of(kind: KindDeclaration): ReadableResource;
   /** Every change up to this revision is in. */
   revision(): number;
-  /** Lists and watches from before this revision are no longer possible. */
-  oldestRevision(): number;
+  /** Lists and watches of the kind from before this revision are no longer possible. */
+  oldestRevision(kind: KindDeclaration): number;
+  /** Revision of the last change of a key that is no object of a kind; 0 when it does not exist. */
+  keyRevision(key: string): number;
   /** Whether the cache reaches the revision within `timeout` (ms). */
   waitFor(revision: number, timeout: number): Promise<boolean>;
   stop(): void;
@@ -18,18 +22,24 @@ export interface WatchCache {
 
 /** Fills the cache from the store, history included, so that watches go on where they were over a restart. */
 export async function startWatchCache(kinds: readonly KindDeclaration[], store: Store, clock: Clock): Promise<WatchCache> {
-  const caches = new Map<string, ResourceCache>(kinds.map((kind) => [kind.resource.plural, new ResourceCache(kind)]));
+  const caches = new Map<string, ResourceCache>(
+    kinds.filter(({ storedAs }) => !storedAs).map((kind) => [kind.resource.plural, new ResourceCache(kind)]),
+  );
   const cacheOf = (key: string): ResourceCache | undefined =>
     caches.get(key.slice('/registry/'.length, key.indexOf('/', '/registry/'.length)));
   const waiting = new Set<{ revision: number; done: () => void }>();
 
+  const others = new Map<string, number>();
+
   const listed = await store.list('/registry/');
   for (const { key, value, modRevision } of listed.values) {
     const cache = cacheOf(key);
-    cache?.seed(new CachedObject(cache.kind, key, value, modRevision));
+    if (cache) cache.seed(new CachedObject(cache.kind, key, value, modRevision));
+    else others.set(key, modRevision);
   }
   let revision = listed.revision;
-  let oldest = store.compactedRevision();
+  const start = store.compactedRevision();
+  const oldest = createOldestRevisions(store, [...caches.values()]);
   // While the history is read, objects in it are shared with those before and after them.
   let last: Map<string, CachedObject> | undefined = new Map();
 
@@ -44,7 +54,7 @@ export async function startWatchCache(kinds: readonly KindDeclaration[], store: 
     return { type: event.type === 'delete' ? 'DELETED' : previous ? 'MODIFIED' : 'ADDED', revision: event.revision, object, previous };
   };
 
-  const subscription = await store.watch('/registry/', oldest, (event) => {
+  const onEvent = (event: StoreEvent): void => {
     const cache = cacheOf(event.key);
     if (cache) {
       const change = toCacheEvent(cache, event);
@@ -53,24 +63,34 @@ export async function startWatchCache(kinds: readonly KindDeclaration[], store: 
         if (change.type === 'DELETED') last?.delete(event.key);
         else last?.set(event.key, change.object);
       } else cache.apply(change);
-    }
-    revision = Math.max(revision, event.revision);
-    if (store.compactedRevision() !== oldest) {
-      oldest = store.compactedRevision();
-      for (const each of caches.values()) each.forgetUpTo(oldest);
-    }
+    } else if (event.type === 'delete') others.delete(event.key);
+    else others.set(event.key, event.revision);
+    oldest.follow(cache);
+    reach(event.revision);
+  };
+  const reach = (reached: number): void => {
+    revision = Math.max(revision, reached);
     for (const waiter of waiting) if (waiter.revision <= revision) waiter.done();
-  });
+  };
+  const known = function* (): Generator<StoredValue> {
+    for (const [key, modRevision] of others) yield { key, value: '', createRevision: 0, modRevision };
+    for (const cache of caches.values()) {
+      for (const { key, stored, revision: at } of cache.list('')) yield { key, value: stored, createRevision: 0, modRevision: at };
+    }
+  };
+  const subscription = await watchOverGaps(store, clock, start, { onEvent, reach, known, atGap: (at) => oldest.raise(at) });
   last = undefined;
 
   return {
-    of: ({ resource }) => {
-      const cache = caches.get(resource.plural);
-      if (!cache || storePrefix(resource) !== storePrefix(cache.kind.resource)) throw new RangeError(`${resource.plural} are not served`);
-      return cache;
+    of: (kind) => {
+      const { plural, group } = (kind.storedAs?.kind ?? kind).resource;
+      const cache = caches.get(plural);
+      if (cache?.kind.resource.group !== group) throw new RangeError(`${plural} are not served`);
+      return kind.storedAs ? viewedResource(kind, kind.storedAs, cache) : cache;
     },
     revision: () => revision,
-    oldestRevision: () => oldest,
+    oldestRevision: (kind) => oldest.of(caches.get((kind.storedAs?.kind ?? kind).resource.plural)),
+    keyRevision: (key) => others.get(key) ?? 0,
     waitFor(wanted, timeout) {
       if (wanted <= revision) return Promise.resolve(true);
       return new Promise((resolve) => {

@@ -1,11 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { startApiServer } from '../api-server/server.ts';
 import { isPort, type Prefix } from '../net/index.ts';
+import { compactionOption, configureStorage, type StorageFlags, storageOptions } from './apiserver-storage.ts';
+import { maintenanceCommands } from './apiserver-commands.ts';
+import { configureKubelet, type KubeletFlags, kubeletOptions } from './apiserver-kubelet.ts';
+import { configureSecurity, type SecurityFlags, securityOptions } from './apiserver-security.ts';
 import { daemonCommand } from './daemon-command.ts';
 import { address, cidr, listenPort, listOf, wholeNumber } from './flags.ts';
 
-interface ApiServerFlags {
-  readonly dataDir: string;
+interface ApiServerFlags extends SecurityFlags, StorageFlags, KubeletFlags {
   readonly bindAddress: string;
   readonly securePort: number;
   readonly advertiseAddress?: string;
@@ -16,6 +18,7 @@ interface ApiServerFlags {
   readonly clientCaFile?: string;
   readonly insecureLoopback: boolean;
   readonly listenFd?: number;
+  readonly initialObjects?: string;
   readonly eventTtl: number;
   readonly historyRevisions: number;
 }
@@ -24,13 +27,15 @@ interface ApiServerFlags {
 export const command = (): Command =>
   daemonCommand<ApiServerFlags>(
     'apiserver',
-    'serve the Kubernetes API from a store of its own',
+    'serve the Kubernetes API from a store of its own, or from etcd',
     10_259,
     configure,
-    async (flags, context) =>
-      startApiServer(
+    async (flags, context) => {
+      // The commands that look after the store do without the server.
+      const { startApiServer } = await import('../api-server/server.ts');
+      return startApiServer(
         {
-          dataDir: flags.dataDir,
+          ...storageOptions(flags),
           bindAddress: flags.bindAddress,
           securePort: flags.securePort,
           advertiseAddress: advertiseAddress(flags),
@@ -40,16 +45,23 @@ export const command = (): Command =>
           listenFd: flags.listenFd,
           eventTtlSeconds: flags.eventTtl,
           historyRevisions: flags.historyRevisions,
+          security: securityOptions(flags),
+          kubelet: kubeletOptions(flags),
+          initialObjects: flags.initialObjects,
         },
         context,
-      ),
+      );
+    },
   );
 
 function configure(command: Command): void {
   // What single flags cannot tell is wrong usage too: checked before anything is opened.
-  command.hook('preAction', () => {
+  command.hook('preAction', (_command, asked) => {
+    if (asked !== command) return;
     const flags = command.opts<ApiServerFlags>();
     try {
+      checkSigningKey(flags);
+      kubeletOptions(flags);
       advertiseAddress(flags);
       tlsFiles(flags);
     } catch (error) {
@@ -57,8 +69,10 @@ function configure(command: Command): void {
     }
   });
   const defaultRange = '10.96.0.0/16';
+  command.enablePositionalOptions();
+  configureStorage(command);
   command
-    .requiredOption('--data-dir <folder>', 'where the store is kept; made when missing')
+    .addOption(compactionOption())
     .option('--bind-address <address>', 'address to listen on', address, '0.0.0.0')
     .option('--secure-port <port>', 'port to listen on', listenPort, 6443)
     .option('--advertise-address <address>', 'address at which others reach this server (default: the bind address)', address)
@@ -74,8 +88,12 @@ function configure(command: Command): void {
     .option('--client-ca-file <file>', 'certificates of the authorities whose client certificates are believed, PEM')
     .option('--insecure-loopback', 'serve plain HTTP without authentication; on a loopback address alone', false)
     .option('--listen-fd <fd>', 'serve this inherited listening socket too', wholeNumber(3, 9_999, 'the number of an inherited socket'))
+    .option('--initial-objects <file>', 'YAML file of objects to make before the server listens, unless they exist')
     .option('--event-ttl <seconds>', 'how long events are kept', wholeNumber(1, 999_999_999, 'seconds'), 3_600)
     .option('--history-revisions <count>', 'how many changes back a watch can start', wholeNumber(100, 999_999_999), 10_000);
+  configureSecurity(command);
+  configureKubelet(command);
+  for (const maintenance of maintenanceCommands()) command.addCommand(maintenance);
   // Parsed defaults would print as objects.
   for (const [flag, text] of [
     ['--service-cluster-ip-range', defaultRange],
@@ -83,6 +101,16 @@ function configure(command: Command): void {
   ]) {
     const option = command.options.find(({ long }) => long === flag)!;
     option.default(option.defaultValue, text);
+  }
+}
+
+/** @throws Error also for what {@link storageOptions} refuses. */
+function checkSigningKey(flags: ApiServerFlags): void {
+  const { dataDir, etcd } = storageOptions(flags);
+  if (etcd && dataDir === '' && flags.serviceAccountSigningKeyFile === undefined) {
+    throw new Error(
+      'with etcd --service-account-signing-key-file is needed, the same for every API server (or --data-dir, where a single one keeps a key)',
+    );
   }
 }
 

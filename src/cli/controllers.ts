@@ -17,13 +17,17 @@ interface Flags {
   readonly leaderElectRenewDeadline: number;
   readonly leaderElectRetryPeriod: number;
   readonly rootCaFile?: string;
+  readonly serviceAccountPrivateKeyFile?: string;
+  readonly terminatedPodGcThreshold: number;
+  readonly loadBalancerPool: string[];
+  readonly loadBalancerClass: string;
 }
 
 export const command = (): Command =>
   daemonCommand<Flags>('controllers', 'Runs the controllers and the scheduler of a cluster.', 10257, configure, async (flags, context) => {
     // Before anything is connected: what is wrong with the flags is told at once.
     const options = controllersOptions(fromFlags(flags));
-    const { ranges: _checked, ...given } = options;
+    const { ranges: _ranges, pools: _pools, ...given } = options;
     return withCluster(flags, context, 'podwire-controllers', (connection) => startControllers(given, connection, context));
   });
 
@@ -49,6 +53,27 @@ function configure(command: Command): void {
       durationOption('--leader-elect-renew-deadline <duration>', 'the leader gives up when it could not renew for this long', '10s'),
     )
     .addOption(durationOption('--leader-elect-retry-period <duration>', 'time between two tries to acquire or renew', '2s'))
+    .option(
+      '--terminated-pod-gc-threshold <count>',
+      'how many pods that have ended are kept; 0 keeps all',
+      wholeNumber(0, 10_000_000, 'a number of pods'),
+      12_500,
+    )
+    .option(
+      '--load-balancer-pool <range>',
+      'CIDR or FIRST-LAST that Services of type LoadBalancer get addresses from; may be given again (default: none)',
+      (text: string, before: string[]) => [...before, ...text.split(',').map((part) => part.trim())],
+      [],
+    )
+    .option(
+      '--load-balancer-class <name>',
+      'the spec.loadBalancerClass that the pools serve, besides Services without one',
+      'podwire.io/pool',
+    )
+    .option(
+      '--service-account-private-key-file <file>',
+      'PEM key that signs the tokens of Secrets of type kubernetes.io/service-account-token (default: such Secrets stay empty)',
+    )
     .option('--root-ca-file <file>', 'PEM file published in every namespace as the ConfigMap kube-root-ca.crt');
 }
 
@@ -62,6 +87,12 @@ const fromFlags = (flags: Flags): Partial<ControllersOptions> => ({
   leaseDuration: flags.leaderElectLeaseDuration,
   renewDeadline: flags.leaderElectRenewDeadline,
   retryPeriod: flags.leaderElectRetryPeriod,
+  terminatedPodThreshold: flags.terminatedPodGcThreshold,
+  loadBalancerPools: flags.loadBalancerPool,
+  loadBalancerClass: flags.loadBalancerClass,
+  ...(flags.serviceAccountPrivateKeyFile === undefined
+    ? {}
+    : { serviceAccountPrivateKey: readFileSync(flags.serviceAccountPrivateKeyFile, 'utf8') }),
   ...(flags.rootCaFile === undefined ? {} : { rootCertificate: readCertificate(flags.rootCaFile) }),
 });
 

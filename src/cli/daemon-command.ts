@@ -1,9 +1,6 @@
 import { Command, Option } from 'commander';
 import type { KubeClient } from '../kube/client.ts';
-import { type ClusterCache, createClusterCache } from '../kube/cluster-cache.ts';
-import { createKubeClient } from '../kube/http-client.ts';
-import { loadKubeconfig } from '../kube/kubeconfig.ts';
-import { startInformer } from '../kube/reflector.ts';
+import type { ClusterCache } from '../kube/cluster-cache.ts';
 import { systemClock } from '../runtime/clock.ts';
 import type { Daemon, DaemonContext } from '../runtime/daemon.ts';
 import { createHealth } from '../runtime/health.ts';
@@ -34,6 +31,13 @@ export async function withCluster(
   userAgent: string,
   start: (connection: ClusterConnection) => Promise<Daemon>,
 ): Promise<Daemon> {
+  // Loaded when needed: the API server shares this file and is no client of anybody.
+  const [{ createClusterCache }, { createKubeClient }, { loadKubeconfig }, { startInformer }] = await Promise.all([
+    import('../kube/cluster-cache.ts'),
+    import('../kube/http-client.ts'),
+    import('../kube/kubeconfig.ts'),
+    import('../kube/reflector.ts'),
+  ]);
   const client = createKubeClient(loadKubeconfig(kubeconfig), userAgent);
   const cluster = createClusterCache((resource, options) => startInformer({ ...context, client }, resource, options));
   const disconnect = async (): Promise<void> => {

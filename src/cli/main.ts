@@ -11,6 +11,7 @@ const commands = {
   netpol: { summary: 'run the network policy daemon alone', load: () => import('./netpol.ts') },
   dns: { summary: 'run the DNS server alone', load: () => import('./dns.ts') },
   cni: { summary: 'install the CNI plugin, look at its attachments', load: () => import('./cni.ts') },
+  pki: { summary: 'make, show, verify and renew certificates and keys', load: () => import('./pki.ts') },
   node: { summary: 'make this machine a node of a cluster of machines', load: () => import('./node.ts') },
   'pod-runner': { summary: 'run the pods bound to one node', load: () => import('./pod-runner.ts') },
 } satisfies Record<string, { summary: string; load: () => Promise<{ command(): Command }> }>;

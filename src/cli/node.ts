@@ -1,7 +1,8 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { apiServerUrl, makeCredentials, writeSecret } from '../lab/credentials.ts';
+import { writeSecretFile } from '../kube/pki/secret-file.ts';
+import { apiServerUrl, makeCredentials } from '../lab/credentials.ts';
 import { LabError } from '../lab/errors.ts';
 import { defaultStateDir, labLayout } from '../lab/layout.ts';
 import { readLabFile } from '../lab/lab-file.ts';
@@ -32,7 +33,7 @@ async function credentials({ file, out }: { file: string; out: string }): Promis
   const topology = readLabFile(file);
   const layout = labLayout('/', topology.name);
   for (const made of await makeCredentials(topology, layout, apiServerUrl(topology), Date.now())) {
-    await writeSecret(join(resolve(out), made.node, relative(layout.root, made.file)), made.text);
+    await writeSecretFile(join(resolve(out), made.node, relative(layout.root, made.file)), made.text);
   }
   process.stdout.write(`${topology.nodes.map(({ name }) => join(resolve(out), name)).join('\n')}\n`);
 }

@@ -3,7 +3,7 @@ import { systemRunner } from '../kernel/command-runner.ts';
 import { startPodRunner } from '../pod-runner/daemon.ts';
 import { podRunnerDefaults } from '../pod-runner/index.ts';
 import { daemonCommand, withCluster } from './daemon-command.ts';
-import { address, list, listOf, wholeNumber } from './flags.ts';
+import { address, durationOption, list, listenPort, listOf, wholeNumber } from './flags.ts';
 
 interface PodRunnerFlags {
   readonly kubeconfig: string;
@@ -17,6 +17,11 @@ interface PodRunnerFlags {
   readonly cniBinDir: string[];
   readonly podManifestPath?: string;
   readonly netnsPrefix: string;
+  readonly port: number;
+  readonly tlsCertFile?: string;
+  readonly tlsPrivateKeyFile?: string;
+  readonly clientCaFile?: string;
+  readonly streamingConnectionIdleTimeout: number;
   readonly nodeLeaseDurationSeconds: number;
   readonly maxPods: number;
 }
@@ -38,6 +43,11 @@ export const command = (): Command =>
           cniBinDirs: flags.cniBinDir,
           ...(podManifestPath === undefined ? {} : { podManifestPath }),
           netnsPrefix: flags.netnsPrefix,
+          port: flags.port,
+          ...(flags.tlsCertFile === undefined ? {} : { tlsCertFile: flags.tlsCertFile }),
+          ...(flags.tlsPrivateKeyFile === undefined ? {} : { tlsPrivateKeyFile: flags.tlsPrivateKeyFile }),
+          ...(flags.clientCaFile === undefined ? {} : { clientCAFile: flags.clientCaFile }),
+          streamingIdleTimeout: flags.streamingConnectionIdleTimeout,
           nodeLeaseDurationSeconds: flags.nodeLeaseDurationSeconds,
           maxPods: flags.maxPods,
         },
@@ -77,6 +87,11 @@ function configure(command: Command): void {
     )
     .option('--pod-manifest-path <folder>', 'folder of static pod manifests (default: none)')
     .option('--netns-prefix <prefix>', 'pod network namespaces are named PREFIX.ID', defaults.netnsPrefix)
+    .option('--port <port>', 'port of the kubelet API (logs, exec, attach, port-forward) on the addresses of the node', listenPort, defaults.port)
+    .option('--tls-cert-file <file>', 'certificate of the kubelet API (default: it is not served)')
+    .option('--tls-private-key-file <file>', 'its private key')
+    .option('--client-ca-file <file>', "authority of the API server's client certificate, which alone is let in")
+    .addOption(durationOption('--streaming-connection-idle-timeout <time>', 'how long exec, attach and port-forward may be silent', '4h'))
     .option(
       '--node-lease-duration-seconds <seconds>',
       "how long the node's Lease is good for; renewed every quarter of it",

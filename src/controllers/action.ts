@@ -53,10 +53,13 @@ export interface DeleteAction extends Common {
   readonly gracePeriodSeconds?: number;
 }
 
-/** Lists the resource in the namespace and deletes whatever is not being deleted yet. */
+/**
+ * Lists the resources in the namespace, one after the other, and deletes whatever is not being deleted yet. What fails holds up none of the
+ * others; the action then fails with what all of them said. A resource that the server does not know holds nothing.
+ */
 export interface DeleteAllAction extends Common {
   readonly do: 'deleteAll';
-  readonly resource: Resource;
+  readonly resources: readonly Resource[];
   readonly namespace: string;
 }
 

@@ -6,29 +6,14 @@ import { isGone, readIdentity, renderIdentity } from '../kube/holder-identity.ts
 import { type LeaderElection, startLeaderElection } from '../kube/lease.ts';
 import { resources } from '../objects/client.ts';
 import type { Daemon, DaemonContext } from '../runtime/daemon.ts';
+import { trackContact } from './effects/contact.ts';
 import { createExecutor } from './effects/execute.ts';
 import { createQueueMetrics } from './effects/metrics.ts';
 import { type RunningController, startController } from './effects/runner.ts';
+import { createTokenSigner } from './effects/token-signer.ts';
 import { createLiveView, type LiveView } from './effects/view.ts';
 import { nodeAddressRanges, nodeCidrRanges } from './nodes/cidrs.ts';
-import {
-  type CheckedOptions,
-  type Controller,
-  ControllersError,
-  type ControllersOptions,
-  controllersOptions,
-  deploymentController,
-  endpointSliceController,
-  endpointsController,
-  evictionController,
-  garbageController,
-  namespaceController,
-  nodeCidrController,
-  nodeLifecycleController,
-  replicaSetController,
-  schedulerController,
-  serviceRepairController,
-} from './index.ts';
+import { allControllers, type CheckedOptions, ControllersError, type ControllersOptions, controllersOptions } from './index.ts';
 
 export interface ControllersDeps {
   readonly client: KubeClient;
@@ -39,21 +24,6 @@ export interface ControllersDeps {
 
 /** How often nodes that stand against the configured ranges are looked at again (ms). */
 const recheckInterval = 5_000;
-
-/** Every controller, as the options make them. Pure. */
-const allControllers = (options: CheckedOptions): readonly Controller[] => [
-  nodeCidrController(options.ranges),
-  nodeLifecycleController({ gracePeriod: options.nodeMonitorGracePeriod }),
-  evictionController,
-  namespaceController({ rootCertificate: options.rootCertificate || undefined }),
-  deploymentController,
-  replicaSetController,
-  schedulerController,
-  endpointSliceController,
-  endpointsController,
-  garbageController,
-  serviceRepairController(options.ranges.serviceCidrs),
-];
 
 /**
  * Runs all controllers and the scheduler, while this process is the leader (or always, without leader election). Watches from the start, so that
@@ -66,6 +36,7 @@ export async function startControllers(
   context: DaemonContext,
 ): Promise<Daemon> {
   const options = controllersOptions(given);
+  const sign = options.serviceAccountPrivateKey ? createTokenSigner(options.serviceAccountPrivateKey) : undefined;
   const { clock, health } = context;
   const log = context.log.child({ component: 'controllers' });
   const metrics = createQueueMetrics(context.metrics);
@@ -87,7 +58,8 @@ export async function startControllers(
 
   async function begin(): Promise<void> {
     const own = ++term;
-    const active = (): boolean => own === term && !stopped;
+    // A process that stood still must not finish what it began before it notices that another leads.
+    const active = (): boolean => own === term && !stopped && contact.isFresh();
     await view.whenSynced();
     if (!active()) return;
     problem = overlapWithNodes(options, view);
@@ -95,7 +67,7 @@ export async function startControllers(
       log.fatal({ problem }, 'the controllers do not act');
       return void clock.setTimer(recheckInterval, () => void (active() && begin().catch(failedToStart)));
     }
-    running = allControllers(options).map((controller) => {
+    running = allControllers(options, sign).map((controller) => {
       const { run } = createExecutor({ client, view, events: recorderFor(controller.component), active });
       return startController(controller, { view, clock, log, metrics, random, run });
     });
@@ -147,7 +119,7 @@ export async function startControllers(
     begin().catch(failedToStart);
   }
 
-  health.addReady('informer-sync', () => (view.synced ? undefined : 'the watch caches have not synced yet'));
+  health.addReady('informer-sync', () => (view.synced ? undefined : `the watch caches have not synced yet: ${view.unsynced.join(', ')}`));
   health.addReady('address-ranges', () => problem);
   return {
     async stop() {
@@ -173,25 +145,4 @@ function overlapWithNodes({ ranges }: CheckedOptions, view: LiveView): string | 
     if (error instanceof NodeCidrError) return error.message;
     throw error;
   }
-}
-
-/**
- * Whether the API server is in touch, judged by the renewals of our own lease: while it is away nobody can renew a Lease, and no node is to blame.
- * Without leader election it counts as always in touch.
- */
-function trackContact({ leaderElect, retryPeriod }: CheckedOptions, monotonic: () => number) {
-  const patience = 2 * retryPeriod + 1_000;
-  let since: number | undefined;
-  let last = Number.NEGATIVE_INFINITY;
-  return {
-    renewed(): void {
-      const now = monotonic();
-      if (since === undefined || now - last > patience) since = now;
-      last = now;
-    },
-    since: (): number | undefined => {
-      if (!leaderElect) return Number.NEGATIVE_INFINITY;
-      return monotonic() - last > patience ? undefined : since;
-    },
-  };
 }

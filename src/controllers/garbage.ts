@@ -1,17 +1,16 @@
-import { apiVersionOf, type KubeObject, objectKey, type OwnerReference, type Resource, resources } from '../objects/client.ts';
+import { apiVersionOf, type KubeObject, objectKey, type OwnerReference, type Resource } from '../objects/client.ts';
 import type { Action, Guard } from './action.ts';
 import { type Controller, nothing, type Outcome, watch } from './controller.ts';
 import { isDeleting } from './metadata.ts';
 import type { ClusterView, Located } from './view.ts';
+import { resourceKey, watched } from './watched.ts';
 
-/** Events are many and own nothing. */
-const collected: readonly Resource[] = Object.values(resources).filter(({ plural }) => plural !== 'events');
-const byPlural = new Map(collected.map((resource) => [resource.plural, resource]));
+const byKey = new Map(watched.map((resource) => [resourceKey(resource), resource]));
 
 const foreground = 'foregroundDeletion';
 const orphan = 'orphan';
 
-const itemKey = (resource: Resource, object: KubeObject): string => `${resource.plural}|${objectKey(object)}`;
+const itemKey = (resource: Resource, object: KubeObject): string => `${resourceKey(resource)}|${objectKey(object)}`;
 const keyOf = ({ resource, object }: Located): string => itemKey(resource, object);
 
 /**
@@ -22,7 +21,7 @@ export const garbageController: Controller = {
   name: 'garbage_collector_attempt_to_delete',
   component: 'garbage-collector-controller',
   workers: 16,
-  watches: collected.map((resource) =>
+  watches: watched.map((resource) =>
     watch(resource, (before, after, view) => {
       const keys: string[] = [];
       if (after && (after.metadata.ownerReferences?.length || holdsDependents(after))) keys.push(itemKey(resource, after));
@@ -37,7 +36,7 @@ export const garbageController: Controller = {
   ),
   reconcile(key, view) {
     const separator = key.indexOf('|');
-    const resource = byPlural.get(key.slice(0, separator));
+    const resource = byKey.get(key.slice(0, separator));
     const object = resource && view.get(resource, key.slice(separator + 1));
     if (!resource || !object) return nothing;
     return holdsDependents(object) ? releaseDependents({ resource, object }, view) : collect({ resource, object }, view);
@@ -49,7 +48,13 @@ const holdsDependents = (object: KubeObject): boolean =>
   isDeleting(object) && (hasFinalizer(object, foreground) || hasFinalizer(object, orphan));
 
 const ownerResource = ({ apiVersion, kind }: OwnerReference): Resource | undefined =>
-  collected.find((resource) => resource.kind === kind && apiVersionOf(resource) === apiVersion);
+  watched.find((resource) => resource.kind === kind && apiVersionOf(resource) === apiVersion);
+
+/** The owner's resource; undefined when nobody can say whether the owner exists. */
+function reachableResource(reference: OwnerReference, { resource: dependent }: Located): Resource | undefined {
+  const resource = ownerResource(reference);
+  return resource?.namespaced && !dependent.namespaced ? undefined : resource;
+}
 
 function findOwner(owner: OwnerReference, dependent: KubeObject, view: ClusterView): KubeObject | undefined {
   const resource = ownerResource(owner);
@@ -104,10 +109,10 @@ function collect(item: Located, view: ClusterView): Outcome {
   if (owners.length === 0 || isDeleting(item.object)) return nothing;
   const known = owners.map((reference) => ({
     reference,
-    resource: ownerResource(reference),
+    resource: reachableResource(reference, item),
     owner: findOwner(reference, item.object, view),
   }));
-  // An owner of a kind we do not watch may well exist.
+  // An owner of a kind we do not watch may well exist; and what has no namespace cannot tell in which one its owner is.
   const solid = known.filter(({ resource, owner }) => !resource || (owner && !(isDeleting(owner) && hasFinalizer(owner, foreground))));
   const waiting = known.filter(({ owner }) => owner && isDeleting(owner) && hasFinalizer(owner, foreground));
   const dangling = known.filter(({ resource, owner }) => resource && !owner);

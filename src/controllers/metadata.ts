@@ -1,4 +1,15 @@
-import { type Condition, findCondition, fromTime, type KubeObject, type OwnerReference, type Pod, toTime } from '../objects/client.ts';
+import {
+  type Condition,
+  findCondition,
+  fromTime,
+  type KubeObject,
+  type LabelSelector,
+  matchesLabelSelector,
+  objectKey,
+  type OwnerReference,
+  type Pod,
+  toTime,
+} from '../objects/client.ts';
 
 type Labels = Record<string, string>;
 
@@ -53,6 +64,15 @@ export function controllerKeys(kind: string, ...objects: readonly (KubeObject | 
     if (owner?.kind === kind) keys.add(`${object!.metadata.namespace}/${owner.name}`);
   }
   return keys;
+}
+
+/** The keys of those of the owners that would adopt the object, if no controller manages it. */
+export function* adopters(
+  object: KubeObject | undefined,
+  owners: readonly (KubeObject & { readonly spec: { readonly selector: LabelSelector } })[],
+): Iterable<string> {
+  if (!object || controllerOf(object)) return;
+  for (const owner of owners) if (matchesLabelSelector(owner.spec.selector, object.metadata.labels)) yield objectKey(owner);
 }
 
 export const without = (labels: Labels | undefined, ...keys: readonly string[]): Labels =>

@@ -1,8 +1,7 @@
 import { type KubeObject, objectKey, type Pod, type Resource, resources } from '../objects/client.ts';
 import { controllerOf } from './metadata.ts';
 import type { ClusterView, Located } from './view.ts';
-
-const all: readonly Resource[] = Object.values(resources);
+import { watched } from './watched.ts';
 
 /**
  * A view of objects given as a list, for examples, tests and dry runs. `now` is milliseconds since the epoch; `leases` tells when a node's Lease
@@ -21,7 +20,7 @@ export function createStaticView(objects: readonly KubeObject[], now: number, le
     owned: <T extends KubeObject>(resource: Resource<T>, uid: string) =>
       of(resource as Resource).filter((object) => ownedBy(object, uid)) as T[],
     dependents: (uid) =>
-      all.flatMap((resource) =>
+      watched.flatMap((resource) =>
         of(resource)
           .filter((object) => ownedBy(object, uid))
           .map((object): Located => ({ resource, object })),

@@ -3,7 +3,7 @@ import { apiVersionOf, type KubeObject, type Resource, resourcePath, type Status
 import type { KubeClient, ListOptions, ObjectList, PatchType, WatchEvent } from './client.ts';
 import { ApiError } from './errors.ts';
 import type { ClientConfig } from './kubeconfig.ts';
-import { splitLines } from './split-lines.ts';
+import { splitLines } from '../runtime/split-lines.ts';
 
 /** Longest answer to wait for: from the request's end to the answer's first byte, and between two pieces of a body (ms). */
 const answerTimeout = 15_000;

@@ -22,6 +22,12 @@ export interface Credentials {
   readonly certificateAuthority: string;
   readonly apiServerCertificate: string;
   readonly apiServerKey: string;
+  /** By which the pod runners know the API server. */
+  readonly kubeletClientCertificate: string;
+  readonly kubeletClientKey: string;
+  /** Key pair that signs and verifies tokens of service accounts. */
+  readonly serviceAccountKey: string;
+  readonly serviceAccountPublicKey: string;
   readonly controllersKubeconfig: string;
 }
 
@@ -30,6 +36,10 @@ export const credentialFiles = ({ pki }: LabLayout): Credentials => ({
   certificateAuthority: join(pki, 'ca.crt'),
   apiServerCertificate: join(pki, 'apiserver.crt'),
   apiServerKey: join(pki, 'apiserver.key'),
+  kubeletClientCertificate: join(pki, 'apiserver-kubelet-client.crt'),
+  kubeletClientKey: join(pki, 'apiserver-kubelet-client.key'),
+  serviceAccountKey: join(pki, 'sa.key'),
+  serviceAccountPublicKey: join(pki, 'sa.pub'),
   controllersKubeconfig: join(pki, 'controllers.kubeconfig'),
 });
 
@@ -65,6 +75,11 @@ function controlPlane(topology: Topology, layout: LabLayout): Component[] {
           '--client-ca-file',
           files.certificateAuthority,
         ],
+        ...['--authorization-mode', 'RBAC', '--initial-objects', layout.initialObjects],
+        ...['--service-account-signing-key-file', files.serviceAccountKey, '--service-account-key-file', files.serviceAccountPublicKey],
+        ...['--service-account-issuer', `https://kubernetes.default.svc.${topology.clusterDomain}`],
+        ...['--kubelet-certificate-authority', files.certificateAuthority],
+        ...['--kubelet-client-certificate', files.kubeletClientCertificate, '--kubelet-client-key', files.kubeletClientKey],
         ...health(healthPorts.apiServer),
       ],
     },
@@ -86,7 +101,8 @@ function controlPlane(topology: Topology, layout: LabLayout): Component[] {
         ...['--node-monitor-grace-period', `${topology.timers.nodeMonitorGraceSeconds}s`],
         // One control plane in a lab: a restarted one need not wait long for the lease of its predecessor.
         ...['--leader-elect-lease-duration', '3s', '--leader-elect-renew-deadline', '2s', '--leader-elect-retry-period', '500ms'],
-        ...['--root-ca-file', files.certificateAuthority],
+        ...['--root-ca-file', files.certificateAuthority, '--service-account-private-key-file', files.serviceAccountKey],
+        ...topology.loadBalancerPools.flatMap((pool) => ['--load-balancer-pool', pool]),
         ...health(healthPorts.controllers),
       ],
     },
@@ -145,6 +161,7 @@ function nodeComponents(node: LabNode, index: number, topology: Topology, layout
         ],
         ...['--cni-conf-dir', paths.cniConfDir, '--cni-bin-dir', paths.cniBinDir, '--netns-prefix', paths.podNamespacePrefix],
         ...['--pod-manifest-path', paths.manifests, '--cluster-dns', list(topology.clusterDNS), ...cluster],
+        ...['--tls-cert-file', paths.runnerCertificate, '--tls-private-key-file', paths.runnerKey, '--client-ca-file', paths.runnerClientCA],
         ...['--node-lease-duration-seconds', String(topology.timers.nodeLeaseSeconds)],
         ...Object.entries(labels).flatMap(([key, value]) => ['--node-labels', `${key}=${value}`]),
         ...health(healthPorts.podRunner),

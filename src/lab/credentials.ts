@@ -1,9 +1,9 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { createServiceAccountKeys } from '../kube/pki/service-account-keys.ts';
 import { renderKubeconfig } from '../kube/pki/kubeconfig-text.ts';
 import { joinHostPort, nthAddress, parsePrefix } from '../net/index.ts';
 import { apiServerPort, controlNode, credentialFiles } from './components.ts';
 import type { LabLayout } from './layout.ts';
+import { agentsGroup, controllersUser, nodesGroup } from './roles.ts';
 import type { Topology } from './topology.ts';
 
 /** One file of credentials, and the node that needs it. The files of one node let nobody be another. */
@@ -43,20 +43,35 @@ export async function makeCredentials(
     ],
     addresses: ['127.0.0.1', '::1', ...control.addresses, ...topology.serviceCIDRs.map((cidr) => nthAddress(parsePrefix(cidr), 1n).text)],
   });
+  const kubeletClient = await authority.issueClient({ user: 'kube-apiserver-kubelet-client', groups: [] });
+  const serviceAccountKeys = createServiceAccountKeys();
   const server = apiServerUrl(topology);
   const kubeconfigs = [
     { file: layout.adminKubeconfig, user: 'kubernetes-admin', groups: ['system:masters'], server: adminServer, node: control.name },
-    { file: files.controllersKubeconfig, user: 'system:kube-controller-manager', groups: [], server, node: control.name },
+    { file: files.controllersKubeconfig, user: controllersUser, groups: [], server, node: control.name },
     ...topology.nodes.flatMap(({ name }) => [
-      { file: layout.node(name).agentKubeconfig, user: `podwire:agent:${name}`, groups: ['podwire:agents'], server, node: name },
-      { file: layout.node(name).runnerKubeconfig, user: `system:node:${name}`, groups: ['system:nodes'], server, node: name },
+      { file: layout.node(name).agentKubeconfig, user: `podwire:agent:${name}`, groups: [agentsGroup], server, node: name },
+      { file: layout.node(name).runnerKubeconfig, user: `system:node:${name}`, groups: [nodesGroup], server, node: name },
     ]),
   ];
   const made = [
     { file: files.certificateAuthority, text: authority.certificate, node: control.name },
     { file: files.apiServerCertificate, text: apiServer.certificate, node: control.name },
     { file: files.apiServerKey, text: apiServer.key, node: control.name },
+    { file: files.kubeletClientCertificate, text: kubeletClient.certificate, node: control.name },
+    { file: files.kubeletClientKey, text: kubeletClient.key, node: control.name },
+    { file: files.serviceAccountKey, text: serviceAccountKeys.privateKey, node: control.name },
+    { file: files.serviceAccountPublicKey, text: serviceAccountKeys.publicKey, node: control.name },
   ];
+  const kubeletFiles = topology.nodes.map(async ({ name, addresses }) => {
+    const paths = layout.node(name);
+    const serving = await authority.issueServer({ commonName: `system:node:${name}`, dnsNames: [name], addresses });
+    return [
+      { file: paths.runnerCertificate, text: serving.certificate, node: name },
+      { file: paths.runnerKey, text: serving.key, node: name },
+      { file: paths.runnerClientCA, text: authority.certificate, node: name },
+    ];
+  });
   const rendered = kubeconfigs.map(async ({ file, user, groups, server: url, node }) => {
     const client = await authority.issueClient({ user, groups });
     const text = renderKubeconfig({
@@ -68,13 +83,5 @@ export async function makeCredentials(
     });
     return { file, text, node };
   });
-  return [...made, ...(await Promise.all(rendered))];
-}
-
-/** Writes a file that only its owner can read, in folders that only its owner can open. */
-export async function writeSecret(file: string, text: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(file, text, { mode: 0o600 });
-  // The mode above holds for new files only.
-  await chmod(file, 0o600);
+  return [...made, ...(await Promise.all(rendered)), ...(await Promise.all(kubeletFiles)).flat()];
 }

@@ -10,6 +10,8 @@ export interface LabLayout {
   readonly supervisorFile: string;
   readonly adminKubeconfig: string;
   readonly pki: string;
+  /** Objects that the API server makes before it listens. */
+  readonly initialObjects: string;
   readonly apiServerData: string;
   readonly logs: string;
   readonly processes: string;
@@ -27,6 +29,10 @@ export interface NodeLayout {
   readonly agentSocket: string;
   readonly agentKubeconfig: string;
   readonly runnerKubeconfig: string;
+  /** Of the kubelet API that the pod runner serves, and the authority of who may use it. */
+  readonly runnerCertificate: string;
+  readonly runnerKey: string;
+  readonly runnerClientCA: string;
   readonly cniConfDir: string;
   readonly cniBinDir: string;
   readonly cniStateDir: string;
@@ -48,6 +54,7 @@ export function labLayout(stateDir: string, lab: string): LabLayout {
     supervisorFile: join(root, 'supervisor.json'),
     adminKubeconfig: join(root, 'kubeconfig'),
     pki: join(root, 'pki'),
+    initialObjects: join(root, 'initial-objects.yaml'),
     apiServerData: join(root, 'apiserver'),
     logs: join(root, 'logs'),
     processes: join(root, 'processes'),
@@ -64,6 +71,9 @@ export function labLayout(stateDir: string, lab: string): LabLayout {
         agentSocket: join(node, 'agent.sock'),
         agentKubeconfig: join(node, 'agent.kubeconfig'),
         runnerKubeconfig: join(node, 'pod-runner.kubeconfig'),
+        runnerCertificate: join(node, 'pod-runner.crt'),
+        runnerKey: join(node, 'pod-runner.key'),
+        runnerClientCA: join(node, 'ca.crt'),
         cniConfDir: join(node, 'cni', 'net.d'),
         cniBinDir: join(node, 'cni', 'bin'),
         cniStateDir: join(node, 'cni', 'state'),

@@ -2,12 +2,18 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { staticPods } from './cluster-objects.ts';
+import { controlNode } from './components.ts';
 import type { LabLayout } from './layout.ts';
+import { roleObjects } from './roles.ts';
 import type { Topology } from './topology.ts';
 
-/** Writes the manifests of a node's static pods. */
+/** Writes what the daemons of a node read: the manifests of its static pods, and on the control plane the objects that the API server makes. */
 export async function writeManifests(topology: Topology, layout: LabLayout, node: string): Promise<void> {
   const { manifests } = layout.node(node);
+  if (node === controlNode(topology).name) {
+    await mkdir(layout.root, { recursive: true, mode: 0o700 });
+    await writeFile(layout.initialObjects, roleObjects().map((object) => stringify(object)).join('---\n'));
+  }
   await mkdir(manifests, { recursive: true, mode: 0o700 });
   await Promise.all(staticPods(topology, node).map((pod) => writeFile(join(manifests, `${pod.metadata.name}.yaml`), stringify(pod))));
 }

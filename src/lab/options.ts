@@ -27,6 +27,9 @@ export const labFileSchema = Type.Object(
           underlayCIDRs: Type.Optional(cidrs),
           podCIDRs: Type.Optional(cidrs),
           serviceCIDRs: Type.Optional(cidrs),
+          loadBalancerPools: Type.Optional(
+            Type.Array(Type.String(), { maxItems: 16, description: 'CIDRs or FIRST-LAST; addresses of Services of type LoadBalancer' }),
+          ),
           nodeMaskSizeIPv4: Type.Optional(Type.Integer({ minimum: 8, maximum: 30 })),
           nodeMaskSizeIPv6: Type.Optional(Type.Integer({ minimum: 16, maximum: 126 })),
           clusterDomain: Type.Optional(Type.String({ pattern: '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$', maxLength: 200 })),

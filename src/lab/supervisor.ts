@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { endProcess, identify } from '../kernel/processes.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import type { Daemon, DaemonContext } from '../runtime/daemon.ts';
-import { programFile } from '../runtime/program-files.ts';
+import { nodeFlags, programFile } from '../runtime/program-files.ts';
 import { type Component, labComponents } from './components.ts';
 import type { LabLayout } from './layout.ts';
 import { readComponents, removeSupervisor, writeComponent, writeSupervisor } from './records.ts';
@@ -37,7 +37,7 @@ export async function startSupervisor(topology: Topology, layout: LabLayout, hos
     const startedAt = clock.monotonic();
     const child = spawn(
       'nsenter',
-      [`--net=/run/netns/${component.namespace}`, '--', process.execPath, programFile('cli/main'), ...component.args],
+      [`--net=/run/netns/${component.namespace}`, '--', process.execPath, ...nodeFlags, programFile('cli/main'), ...component.args],
       {
         stdio: ['ignore', logFile, logFile, ...(listener ? [descriptorOf(listener)] : [])],
         detached: true,

@@ -11,6 +11,7 @@ import {
   prefixSize,
   tryParseAddress,
 } from '../net/index.ts';
+import { checkPools, ControllersError, readPools } from '../controllers/index.ts';
 import { LabError } from './errors.ts';
 import { type LabFile, labDefaults, labFileSchema } from './options.ts';
 
@@ -29,6 +30,8 @@ export interface Topology {
   readonly underlayCIDRs: readonly string[];
   readonly podCIDRs: readonly string[];
   readonly serviceCIDRs: readonly string[];
+  /** CIDRs or FIRST-LAST; without any, Services of type LoadBalancer get no address. */
+  readonly loadBalancerPools: readonly string[];
   readonly nodeMaskSizeIPv4: number;
   readonly nodeMaskSizeIPv6: number;
   readonly clusterDomain: string;
@@ -78,6 +81,8 @@ export function resolveTopology(file: unknown, source = 'lab'): Topology {
   // Kubernetes' convention: the tenth address of each service range answers DNS.
   const clusterDNS = asked.clusterDNS ?? (problems.length === 0 ? services.map(({ prefix }) => nthAddress(prefix, 10n).text) : []);
   checkDns(clusterDNS, services, problems);
+  const loadBalancerPools = asked.loadBalancerPools ?? [];
+  if (problems.length === 0) checkLoadBalancerPools(loadBalancerPools, [...pods, ...services], problems);
   if (problems.length > 0) throw new LabError(problems.map((text) => `${source}: ${text}`));
   return {
     name: name ?? labDefaults.name,
@@ -89,6 +94,7 @@ export function resolveTopology(file: unknown, source = 'lab'): Topology {
     underlayCIDRs: underlay.map(({ prefix }) => prefix.text),
     podCIDRs: pods.map(({ prefix }) => prefix.text),
     serviceCIDRs: services.map(({ prefix }) => prefix.text),
+    loadBalancerPools,
     nodeMaskSizeIPv4: network.nodeMaskSizeIPv4,
     nodeMaskSizeIPv6: network.nodeMaskSizeIPv6,
     clusterDomain: network.clusterDomain,
@@ -161,6 +167,16 @@ function checkNodeMask(field: string, prefix: Prefix, mask: number, nodes: numbe
     problems.push(`${size}: /${mask} does not divide ${field} ${prefix.text}`);
   else if (1n << BigInt(mask - prefix.length) < BigInt(nodes))
     problems.push(`${field}: ${prefix.text} has room for fewer than ${nodes} node CIDRs of /${mask}; enlarge it or ${size}`);
+}
+
+function checkLoadBalancerPools(texts: readonly string[], others: readonly NamedPrefix[], problems: string[]): void {
+  try {
+    const pools = readPools(texts);
+    for (const { field, prefix } of others) checkPools(pools, prefix, field);
+  } catch (error) {
+    if (!(error instanceof ControllersError)) throw error;
+    problems.push(`network.loadBalancerPools: ${error.message}`);
+  }
 }
 
 function checkDns(addresses: readonly string[], services: readonly NamedPrefix[], problems: string[]): void {

@@ -7,9 +7,10 @@ import { ipBatch } from '../kernel/ip.ts';
 import { addNetworkNamespaces, listNetworkNamespaces, namespaceFolderExists, networkNamespacePath } from '../kernel/netns.ts';
 import { isRunning } from '../kernel/processes.ts';
 import { writeSysctls } from '../kernel/sysctl.ts';
+import { writeSecretFile } from '../kube/pki/secret-file.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { programFile } from '../runtime/program-files.ts';
-import { makeCredentials, writeSecret } from './credentials.ts';
+import { makeCredentials } from './credentials.ts';
 import { takeDown } from './down.ts';
 import { LabError } from './errors.ts';
 import type { LabLayout } from './layout.ts';
@@ -106,7 +107,7 @@ async function writeFiles(topology: Topology, layout: LabLayout, hostPort: numbe
   writeTopology(layout, topology);
   await Promise.all([
     makeCredentials(topology, layout, `https://127.0.0.1:${hostPort}`, clock.now()).then((files) =>
-      Promise.all(files.map(({ file, text }) => writeSecret(file, text))),
+      Promise.all(files.map(({ file, text }) => writeSecretFile(file, text))),
     ),
     ...topology.nodes.map(({ name }) => writeManifests(topology, layout, name)),
   ]);

@@ -1,3 +1,4 @@
 export * from './address.ts';
+export * from './loopback.ts';
 export * from './port.ts';
 export * from './prefix.ts';

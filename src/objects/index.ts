@@ -1,8 +1,11 @@
 export * from './client.ts';
+export { copyJson } from './copy-json.ts';
 export { findDuplicateKeys } from './duplicate-keys.ts';
+export { goJsonProblem } from './go-json.ts';
 export * from './json-merge-patch.ts';
 export * from './kind.ts';
 export * from './kinds.ts';
+export * from './managed-fields/index.ts';
 export * from './openapi.ts';
 export * from './patch-error.ts';
 export * from './protobuf.ts';

@@ -21,6 +21,8 @@ export interface Subresources {
   /** autoscaling/v1 Scale: reads and writes spec.replicas; the selector is spec.selector as a string. */
   readonly scale?: boolean;
   readonly binding?: boolean;
+  /** POST of a TokenRequest (service accounts alone). */
+  readonly token?: boolean;
   /** PUT of spec.finalizers (namespaces alone). */
   readonly finalize?: boolean;
 }
@@ -49,4 +51,22 @@ export interface KindDeclaration {
   selectableFields(object: AnyObject): Readonly<Record<string, string>>;
   /** Names of the field selectors that exist for this kind (with metadata.name, metadata.namespace). */
   readonly selectableFieldNames: readonly string[];
+  /** Whether a PUT of a name that does not exist creates it (AllowCreateOnUpdate). */
+  readonly createsOnUpdate: boolean;
+  /** Whether a PUT must name the resourceVersion that it replaces (the opposite of AllowUnconditionalUpdate). */
+  readonly needsResourceVersion: boolean;
+  /** Whether a complete deletion is answered with the object rather than with a Status (ReturnDeletedObject). */
+  readonly returnsDeleted: boolean;
+  /** A question: POST of it is answered, and nothing is stored. */
+  readonly review?: boolean;
+  /** Set on a kind that is another view of a stored one. */
+  readonly storedAs?: StoredForm;
+}
+
+/** How a kind that has no storage of its own is kept as another: events.k8s.io/v1 Events are core Events under other field names. */
+export interface StoredForm {
+  readonly kind: KindDeclaration;
+  /** A new object; the input is not changed. Metadata is the same in both. */
+  toStored(object: AnyObject): AnyObject;
+  fromStored(object: AnyObject): AnyObject;
 }

@@ -1,2 +1,2 @@
 export { openApiV2Protobuf } from './openapi/v2.ts';
-export { openApiV3Document, openApiV3Paths, type OpenApiOptions } from './openapi/v3.ts';
+export { openApiV3Document, openApiV3Paths } from './openapi/v3.ts';

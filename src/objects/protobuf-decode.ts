@@ -97,7 +97,9 @@ function decodeField(target: Record<string, unknown>, reader: Reader, tag: numbe
     decodeMapEntry((target[field.name] ??= {}) as Record<string, unknown>, reader, field, depth);
   } else {
     const value = decodeValue(reader, field, target[field.name], depth);
-    if (value !== undefined && (field.pointer || field.always || !isZero(value))) target[field.name] = value;
+    // JSON within is a value whatever it holds.
+    const isValue = field.pointer || field.always || specialForm(field.message) === 'json' || !isZero(value);
+    if (value !== undefined && isValue) target[field.name] = value;
   }
 }
 

@@ -1,5 +1,7 @@
 import type {
   ConfigMap,
+  ControllerRevision,
+  DaemonSet,
   Deployment,
   Endpoints,
   EndpointSlice,
@@ -13,6 +15,7 @@ import type {
   ReplicaSet,
   Service,
   ServiceAccount,
+  StatefulSet,
 } from './types/index.ts';
 
 /** Where a kind lives in the API. The type parameter is what its objects look like. */
@@ -49,10 +52,15 @@ export const resources = {
   networkPolicies: resource<NetworkPolicy>('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy'),
   deployments: resource<Deployment>('apps', 'v1', 'deployments', 'Deployment'),
   replicaSets: resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet'),
+  newEvents: resource('events.k8s.io', 'v1', 'events', 'Event'),
+  csiNodes: resource('storage.k8s.io', 'v1', 'csinodes', 'CSINode', false),
+  csiDrivers: resource('storage.k8s.io', 'v1', 'csidrivers', 'CSIDriver', false),
+  runtimeClasses: resource('node.k8s.io', 'v1', 'runtimeclasses', 'RuntimeClass', false),
   leases: resource<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease'),
   secrets: resource('', 'v1', 'secrets', 'Secret'),
-  daemonSets: resource('apps', 'v1', 'daemonsets', 'DaemonSet'),
-  statefulSets: resource('apps', 'v1', 'statefulsets', 'StatefulSet'),
+  daemonSets: resource<DaemonSet>('apps', 'v1', 'daemonsets', 'DaemonSet'),
+  statefulSets: resource<StatefulSet>('apps', 'v1', 'statefulsets', 'StatefulSet'),
+  controllerRevisions: resource<ControllerRevision>('apps', 'v1', 'controllerrevisions', 'ControllerRevision'),
   ingresses: resource('networking.k8s.io', 'v1', 'ingresses', 'Ingress'),
   ingressClasses: resource('networking.k8s.io', 'v1', 'ingressclasses', 'IngressClass', false),
   roles: resource('rbac.authorization.k8s.io', 'v1', 'roles', 'Role'),

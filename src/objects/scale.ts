@@ -1,4 +1,5 @@
-import type { AnyObject } from './kind.ts';
+import type { AnyObject, TableColumn } from './kind.ts';
+import { ageColumn, column, nameColumn } from './print/columns.ts';
 import { formatLabelSelector } from './selectors.ts';
 import type { StatusCause } from './types/index.ts';
 import { invalid } from './validation/causes.ts';
@@ -31,3 +32,11 @@ export function applyScale(object: AnyObject, scale: AnyObject): void {
 /** What is wrong with a Scale. */
 export const validateScale = ({ spec }: AnyObject): StatusCause[] =>
   spec?.replicas < 0 ? [invalid('spec.replicas', spec.replicas, negativeText)] : [];
+
+/** How a Scale is printed. */
+export const scaleColumns: readonly TableColumn[] = [
+  nameColumn,
+  column('Desired', 'Replicas wanted.', ({ spec }) => spec?.replicas ?? 0, 'integer'),
+  column('Available', 'Replicas that exist.', ({ status }) => status?.replicas ?? 0, 'integer'),
+  ageColumn,
+];

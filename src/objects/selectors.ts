@@ -31,9 +31,10 @@ const maxLength = 64 * 1024;
  * @throws SelectorError naming the text and what was expected.
  */
 export function parseLabelSelector(text: string): LabelRequirement[] {
-  const fail = (detail: string): never => {
-    throw new SelectorError(`unable to parse requirement: ${detail}`);
+  const refuse = (detail: string): never => {
+    throw new SelectorError(detail);
   };
+  const fail = (detail: string): never => refuse(`unable to parse requirement: ${detail}`);
   if (text.length > maxLength) fail(`the selector is longer than ${maxLength} characters`);
   const tokens = text.match(/[(),]|!=|==|[=!<>]|[^\s(),=!<>]+/g) ?? [];
   let at = 0;
@@ -58,14 +59,17 @@ export function parseLabelSelector(text: string): LabelRequirement[] {
       } else values.add('');
       const next = tokens[at++];
       if (next === ')') return [...values].toSorted();
-      if (next !== ',') fail(`found '${next ?? ''}', expected: ',' or ')'`);
+      if (next !== ',') fail(`found '${next ?? ''}', expected: ',', ')' or identifier`);
     }
   };
   while (at < tokens.length) {
     const negated = tokens[at] === '!';
     if (negated) at++;
     const key = tokens[at];
-    if (key === undefined || !isWord(key)) fail(`found '${key ?? ''}', expected: !, identifier, or 'end of string'`);
+    if (key === undefined || !isWord(key)) {
+      const where = requirements.length > 0 && !negated ? "identifier after ','" : "!, identifier, or 'end of string'";
+      refuse(`found '${key ?? ''}', expected: ${where}`);
+    }
     at++;
     const operator = tokens[at];
     let requirement: LabelRequirement;
@@ -96,9 +100,9 @@ export function parseLabelSelector(text: string): LabelRequirement[] {
     checkRequirement(requirement, fail);
     requirements.push(requirement);
     if (at < tokens.length) {
-      if (tokens[at] !== ',') fail(`found '${tokens[at]}', expected: ',' or 'end of string'`);
+      if (tokens[at] !== ',') refuse(`found '${tokens[at]}', expected: ',' or 'end of string'`);
       at++;
-      if (at === tokens.length) fail(`found '', expected: identifier after ','`);
+      if (at === tokens.length) refuse(`found '', expected: identifier after ','`);
     }
   }
   return requirements;
@@ -152,19 +156,21 @@ export function parseFieldSelector(text: string, allowed?: readonly string[]): F
     const match = /^((?:\\.|[^\\=!])*)(!=|==|=)(.*)$/s.exec(term);
     if (!match) throw new SelectorError(`invalid selector: '${text}'; can't understand '${term}'`);
     const [, field = '', operator, value = ''] = match;
+    const plain = unescape(value);
     if (allowed && field !== 'metadata.name' && field !== 'metadata.namespace' && !allowed.includes(field)) {
-      throw new SelectorError(`field label not supported: ${field}`);
+      const general = `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`;
+      throw new SelectorError(allowed.length > 0 ? `field label not supported: ${field}` : general);
     }
-    return [{ field, equals: operator !== '!=', value: unescape(value) }];
+    return [{ field, equals: operator !== '!=', value: plain }];
   });
 }
 
 const splitUnescaped = (text: string): string[] => text.match(/(?:\\.|[^\\,])+|(?<=,)(?=,)/gs) ?? [];
 
 function unescape(value: string): string {
-  if (/(?:^|[^\\])(?:\\\\)*=/.test(value)) throw new SelectorError(`invalid field selector: unescaped character in value: '='`);
+  if (/(?:^|[^\\])(?:\\\\)*=/.test(value)) throw new SelectorError('invalid field selector: unescaped character in value: 61');
   return value.replace(/\\(.?)/gs, (_, character: string) => {
-    if (!['\\', ',', '='].includes(character)) throw new SelectorError(`invalid field selector: invalid escape sequence: '\\${character}'`);
+    if (!['\\', ',', '='].includes(character)) throw new SelectorError(`invalid field selector: invalid escape sequence: \\${character}`);
     return character;
   });
 }

@@ -1,17 +1,26 @@
 // Checks an object against the schema tables: names and types of fields, and Go's zero values.
 import { type FieldSchema, type MessageSchema, messageSchema } from './schema/table.ts';
-import { type SpecialForm, parseTime, specialForm } from './schema/wire-forms.ts';
+import { canonicalQuantity } from './quantity.ts';
+import { type SpecialForm, formatTime, parseTime, specialForm } from './schema/wire-forms.ts';
 
 export interface FieldProblems {
   /** Paths of fields that the schema lacks, e.g. `spec.template.spec.containers[0].imag`. */
   readonly unknown: string[];
-  /** What has another type than the schema says, e.g. `spec.replicas: expected int32, got string`. */
+  /** What has another type than the schema says, in Go's words: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`. */
   readonly wrongType: string[];
 }
 
 /** More problems than these are not reported: the answer is bounded. */
 const maxProblems = 100;
 const maxDepth = 64;
+
+/** Where a check is: a path with indexes for people, and what Go calls the place when a value has the wrong type. */
+interface Place {
+  readonly path: string;
+  /** Innermost Go struct, and the JSON names that lead there, without indexes and map keys. */
+  readonly struct: string;
+  readonly names: string;
+}
 
 /**
  * Names the fields of `object` that `schema` (a message name) lacks and the values of the wrong type. `null` always passes: it is
@@ -21,55 +30,94 @@ const maxDepth = 64;
  */
 export function checkFields(schema: string, object: unknown): FieldProblems {
   const problems: FieldProblems = { unknown: [], wrongType: [] };
-  checkMessage(messageSchema(schema), object, '', problems, 0);
+  checkMessage(messageSchema(schema), object, { path: '', struct: '', names: '' }, problems, 0);
   return problems;
 }
 
-function checkMessage(schema: MessageSchema, value: unknown, path: string, problems: FieldProblems, depth: number): void {
-  if (!isObject(value)) return report(problems, path, 'object', value);
-  if (depth > maxDepth) return report(problems, path, 'less nesting', value);
+function checkMessage(schema: MessageSchema, value: unknown, place: Place, problems: FieldProblems, depth: number): void {
+  if (!isObject(value)) return report(problems, place, goMessage(schema.name), value);
+  if (depth > maxDepth) {
+    problems.wrongType.push(`json: ${place.names} is nested too deeply`);
+    return;
+  }
+  const struct = shortName(schema.name);
   for (const [name, inner] of Object.entries(value)) {
-    const at = path ? `${path}.${name}` : name;
+    const at = { path: place.path ? `${place.path}.${name}` : name, struct, names: place.names ? `${place.names}.${name}` : name };
     const field = schema.byName.get(name);
     if (field) checkField(field, inner, at, problems, depth);
     else if (schema.typed && (name === 'apiVersion' || name === 'kind')) {
       if (typeof inner !== 'string') report(problems, at, 'string', inner);
-    } else if (problems.unknown.length < maxProblems) problems.unknown.push(at);
+    } else if (problems.unknown.length < maxProblems) problems.unknown.push(at.path);
   }
 }
 
-function checkField(field: FieldSchema, value: unknown, path: string, problems: FieldProblems, depth: number): void {
+function checkField(field: FieldSchema, value: unknown, place: Place, problems: FieldProblems, depth: number): void {
   if (value === null) return;
   if (field.shape === 'list') {
-    if (!Array.isArray(value)) return report(problems, path, 'list', value);
+    if (!Array.isArray(value)) return report(problems, place, `[]${goType(field)}`, value);
     for (const [index, item] of value.entries()) {
+      const at = { ...place, path: `${place.path}[${index}]` };
       // A null item is a zero value as well, but of no use to anybody: rules may rely on items being there.
-      if (item === null) report(problems, `${path}[${index}]`, field.scalar ?? 'object', item);
-      else checkValue(field, item, `${path}[${index}]`, problems, depth);
+      if (item === null) report(problems, at, goType(field), item);
+      else checkValue(field, item, at, problems, depth);
     }
   } else if (field.shape === 'map') {
-    if (!isObject(value)) return report(problems, path, 'object', value);
-    for (const [key, item] of Object.entries(value)) if (item !== null) checkValue(field, item, `${path}.${key}`, problems, depth);
-  } else checkValue(field, value, path, problems, depth);
+    if (!isObject(value)) return report(problems, place, `map[string]${goType(field)}`, value);
+    for (const [key, item] of Object.entries(value)) {
+      if (item !== null) checkValue(field, item, { ...place, path: `${place.path}.${key}` }, problems, depth);
+    }
+  } else checkValue(field, value, place, problems, depth);
 }
 
-function checkValue(field: FieldSchema, value: unknown, path: string, problems: FieldProblems, depth: number): void {
-  if (field.scalar) {
-    if (!scalarTests[field.scalar](value)) report(problems, path, field.scalar, value);
-    return;
+function checkValue(field: FieldSchema, value: unknown, place: Place, problems: FieldProblems, depth: number): void {
+  const form = field.scalar ? undefined : specialForm(field.message);
+  if (!field.scalar && !form) return checkMessage(messageSchema(field.message), value, place, problems, depth + 1);
+  const wellTyped = field.scalar ? scalarTests[field.scalar](value) : formTests[form!](value);
+  if (!wellTyped) report(problems, place, goType(field), value, field.scalar ?? form);
+}
+
+/** As Go's decoder says it (encoding/json's UnmarshalTypeError, and the texts of types that read themselves). */
+function report(problems: FieldProblems, place: Place, type: string, value: unknown, form?: FieldSchema['scalar'] | SpecialForm): void {
+  if (problems.wrongType.length < maxProblems) problems.wrongType.push(typeProblem(place, type, value, form));
+}
+
+function typeProblem({ struct, names }: Place, type: string, value: unknown, form: FieldSchema['scalar'] | SpecialForm | undefined): string {
+  if (form === 'quantity') {
+    return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
   }
-  const form = specialForm(field.message);
-  if (form) {
-    if (!formTests[form](value)) report(problems, path, formNames[form], value);
-  } else checkMessage(messageSchema(field.message), value, path, problems, depth + 1);
+  if (typeof value === 'string' && (form === 'time' || form === 'microTime')) {
+    const layout = form === 'time' ? '2006-01-02T15:04:05Z07:00' : '2006-01-02T15:04:05.000000Z07:00';
+    return `parsing time ${JSON.stringify(value.slice(0, 64))} as ${JSON.stringify(layout)}: cannot parse ${JSON.stringify(value.slice(0, 64))} as "2006"`;
+  }
+  if (typeof value === 'string' && form === 'bytes') {
+    const at = /^[A-Za-z0-9+/]*/.exec(value)![0].length;
+    return `illegal base64 data at input byte ${at - (at === value.length ? at % 4 : 0)}`;
+  }
+  const what = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+  const shown = what === 'number' && /^(?:int|double)/.test(type) ? `number ${String(value)}` : what;
+  // What reads itself no longer knows where it stands.
+  if (form === 'intOrString') return `json: cannot unmarshal ${shown} into Go value of type int32`;
+  return `json: cannot unmarshal ${shown} into Go ${names ? `struct field ${struct}.${names}` : 'value'} of type ${type}`;
 }
 
-function report(problems: FieldProblems, path: string, expected: string, value: unknown): void {
-  if (problems.wrongType.length >= maxProblems) return;
-  const got = value === null ? 'null' : Array.isArray(value) ? 'list' : typeof value;
-  problems.wrongType.push(
-    `${path || 'the object'}: expected ${expected}, got ${got}${typeof value === 'string' ? ` ${JSON.stringify(value.slice(0, 64))}` : ''}`,
-  );
+const shortName = (message: string): string => message.slice(message.lastIndexOf('.') + 1);
+
+/** `k8s.io.api.core.v1.PodSpec` as Go's messages name the type: `v1.PodSpec`. */
+const goMessage = (message: string): string => message.split('.').slice(-2).join('.');
+
+function goType({ scalar, message }: FieldSchema): string {
+  if (scalar) return scalar === 'bytes' ? '[]uint8' : scalar === 'double' ? 'float64' : scalar;
+  switch (specialForm(message)) {
+    case 'intOrString':
+      return 'int32';
+    case 'stringList':
+      return '[]string';
+    case 'time':
+    case 'microTime':
+      return 'string';
+    default:
+      return goMessage(message);
+  }
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -84,24 +132,13 @@ const scalarTests: Readonly<Record<NonNullable<FieldSchema['scalar']>, (value: u
   double: (value) => typeof value === 'number',
 };
 
-const quantityPattern = /^[+-]?(\d+\.?\d*|\.\d+)(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d+)?$/;
-
 const formTests: Readonly<Record<SpecialForm, (value: unknown) => boolean>> = {
   time: (value) => isString(value) && (value === '' || parseTime(value) !== undefined),
   microTime: (value) => isString(value) && (value === '' || parseTime(value) !== undefined),
-  quantity: (value) => typeof value === 'number' || (isString(value) && quantityPattern.test(value)),
+  quantity: (value) => (typeof value === 'number' || isString(value)) && canonicalQuantity(value) !== undefined,
   intOrString: (value) => isString(value) || scalarTests.int32(value),
   json: () => true,
   stringList: (value) => Array.isArray(value) && value.every(isString),
-};
-
-const formNames: Readonly<Record<SpecialForm, string>> = {
-  time: 'an RFC 3339 time',
-  microTime: 'an RFC 3339 time',
-  quantity: 'a quantity',
-  intOrString: 'int32 or string',
-  json: 'JSON',
-  stringList: 'list of strings',
 };
 
 /**
@@ -120,11 +157,25 @@ function pruneMessage(schema: MessageSchema, value: unknown, depth: number): voi
     if (!field) {
       if (!schema.typed || (name !== 'apiVersion' && name !== 'kind')) delete value[name];
     } else if (inner === null || isOmitted(field, inner)) delete value[name];
-    else if (field.message && !specialForm(field.message)) {
+    else if (field.message && specialForm(field.message)) value[name] = normalForm(field, inner);
+    else if (field.message) {
       const items = field.shape === 'single' ? [inner] : isObject(inner) || Array.isArray(inner) ? Object.values(inner) : [];
       for (const item of items) pruneMessage(messageSchema(field.message), item, depth + 1);
     }
   }
+}
+
+/** Times in UTC and quantities in Go's normal form; other values as they are. */
+function normalForm(field: FieldSchema, value: unknown): unknown {
+  const form = specialForm(field.message);
+  if (form !== 'time' && form !== 'microTime' && form !== 'quantity') return value;
+  if (field.shape === 'list' && Array.isArray(value)) return value.map((item) => normalForm({ ...field, shape: 'single' }, item));
+  if (field.shape === 'map' && isObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, normalForm({ ...field, shape: 'single' }, item ?? 0)]));
+  }
+  if (form === 'quantity') return canonicalQuantity(value as string | number) ?? value;
+  const time = typeof value === 'string' ? parseTime(value) : undefined;
+  return time ? formatTime(time.seconds, time.nanos, form === 'microTime') : value;
 }
 
 function isOmitted(field: FieldSchema, value: unknown): boolean {
@@ -132,7 +183,8 @@ function isOmitted(field: FieldSchema, value: unknown): boolean {
   if (field.shape === 'list') return Array.isArray(value) && value.length === 0;
   if (field.shape === 'map') return isObject(value) && Object.keys(value).length === 0;
   if (field.scalar) return value === '' || value === 0 || value === false;
-  return specialForm(field.message) !== undefined && (value === '' || value === 0);
+  const form = specialForm(field.message);
+  return form !== undefined && form !== 'json' && (value === '' || value === 0);
 }
 
 /** The reference's text for `fieldValidation=Strict` (and, one by one, its warnings): `strict decoding error: unknown field "spec.replica"`. */

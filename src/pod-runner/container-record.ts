@@ -9,6 +9,11 @@ export interface ContainerRecord {
   /** Path of the pod's network namespace; undefined on the host's network. */
   readonly netns?: string;
   readonly image: string;
+  /** What a command that is run beside it gets, too. */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly workingDir?: string;
+  readonly stdin?: 'none' | 'open' | 'once';
+  readonly tty?: boolean;
   readonly run: ContainerRun;
   readonly last?: ContainerRun;
   /** Of the boot in which the process ids mean something. */

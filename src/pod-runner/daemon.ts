@@ -6,16 +6,20 @@ import { type Pod, resources } from '../objects/client.ts';
 import type { Daemon, DaemonContext } from '../runtime/daemon.ts';
 import { Counter, Gauge, Histogram } from '../runtime/metrics.ts';
 import { createCniInvoker } from './cni-invoker.ts';
+import { createKubeletApiHandler, type KnownPod } from './effects/kubelet-api/handler.ts';
+import { type KubeletApi, startKubeletApi } from './effects/kubelet-api/server.ts';
 import { readMachine } from './effects/machine.ts';
 import { createMirrors } from './effects/mirrors.ts';
 import { watchNetworkConfig } from './effects/network-config.ts';
 import { startNodeLease } from './effects/node-lease.ts';
 import { startNodeRegistration } from './effects/node-registration.ts';
 import { createPodSet } from './effects/pod-set.ts';
+import { nodeResources } from './render/node.ts';
 import { checkMachine, takeFolder } from './effects/preflight.ts';
 import { watchManifests } from './effects/static-pods.ts';
 import { type PodRunnerOptions, podRunnerOptions } from './options.ts';
 import { createNetnsRuntime } from './runtime/netns.ts';
+import type { ContainerAccess } from './runtime/runtime.ts';
 import { createSandboxes } from './runtime/sandbox.ts';
 
 export interface PodRunnerDependencies {
@@ -60,6 +64,8 @@ export async function startPodRunner(
   const runtime = createNetnsRuntime({ runner, clock, log, root: options.rootDir, sandboxes });
   const found = await runtime.listPods();
 
+  const machine = readMachine(options.rootDir);
+  const kubeletApi = await startApi(options, runtime, context, () => (started ? [...pods.workers.values()] : []));
   const informer = cluster.informer(resources.pods, { fieldSelector: `spec.nodeName=${options.nodeName}` });
   const registration = startNodeRegistration({
     client,
@@ -67,8 +73,14 @@ export async function startPodRunner(
     clock,
     log,
     events,
-    machine: readMachine(options.rootDir),
-    identity: { name: options.nodeName, addresses: options.nodeIPs, labels: options.nodeLabels, maxPods: options.maxPods },
+    machine,
+    identity: {
+      name: options.nodeName,
+      addresses: options.nodeIPs,
+      labels: options.nodeLabels,
+      maxPods: options.maxPods,
+      kubeletPort: kubeletApi?.port,
+    },
     problem: () => network.problem,
   });
   const lease = startNodeLease({
@@ -90,6 +102,7 @@ export async function startPodRunner(
       options,
       runtime,
       client,
+      resources: nodeResources(machine, options.maxPods),
       events,
       clock,
       log,
@@ -148,12 +161,27 @@ export async function startPodRunner(
       registration.stop();
       lease.stop();
       pods.stop();
+      await kubeletApi?.close();
       runtime.close();
       if (started) await beginning;
       await events.flush();
       giveBack();
     },
   };
+}
+
+/** Kubelet's API, when there are certificates for it. */
+async function startApi(
+  options: PodRunnerOptions,
+  access: ContainerAccess,
+  { clock, log, metrics }: DaemonContext,
+  pods: () => Iterable<KnownPod>,
+): Promise<KubeletApi | undefined> {
+  const { tlsCertFile, tlsPrivateKeyFile, clientCAFile, streamingIdleTimeout } = options;
+  if (!tlsCertFile || !tlsPrivateKeyFile || !clientCAFile) return undefined;
+  const handler = createKubeletApiHandler({ pods, access, metrics, clock, log, idleTimeout: streamingIdleTimeout });
+  const files = { certFile: tlsCertFile, privateKeyFile: tlsPrivateKeyFile, clientCAFile };
+  return startKubeletApi({ addresses: options.nodeIPs, port: options.port, files, handler, log });
 }
 
 function podRunnerMetrics({ metrics }: DaemonContext) {

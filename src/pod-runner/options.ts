@@ -27,6 +27,15 @@ export const podRunnerSchema = Type.Object(
       maxLength: 100,
       description: 'pod network namespaces are named PREFIX.ID',
     }),
+    port: Type.Integer({ minimum: 0, maximum: 65_535, description: 'port of the kubelet API; 0 takes any free one' }),
+    tlsCertFile: Type.Optional(path('certificate of the kubelet API; without it, logs, exec and port-forward are not served')),
+    tlsPrivateKeyFile: Type.Optional(path('its private key')),
+    clientCAFile: Type.Optional(path("authority of the API server's client certificate")),
+    streamingIdleTimeout: Type.Number({
+      minimum: 1,
+      maximum: 604_800_000,
+      description: 'how long exec, attach and port-forward may be silent (ms)',
+    }),
     nodeLeaseDurationSeconds: Type.Integer({ minimum: 1, maximum: 3600, description: 'how long the Lease of the node is good for' }),
     maxPods: Type.Integer({ minimum: 1, maximum: 1000, description: 'how many pods the node may be given' }),
   },
@@ -44,6 +53,8 @@ export const podRunnerDefaults = {
   cniConfDir: '/etc/cni/net.d',
   cniBinDirs: ['/opt/cni/bin'],
   netnsPrefix: 'pod',
+  port: 10_250,
+  streamingIdleTimeout: 4 * 60 * 60 * 1_000,
   nodeLeaseDurationSeconds: 40,
   maxPods: 110,
 } as const;
@@ -60,6 +71,9 @@ export function podRunnerOptions(given: Partial<PodRunnerOptions> & Pick<PodRunn
   if (new Set(families).size !== families.length)
     throw new PodRunnerError('nodeIPs', `${options.nodeIPs.join(', ')}: at most one address of each IP family`);
   addresses('clusterDNS', options.clusterDNS);
+  const files = [options.tlsCertFile, options.tlsPrivateKeyFile, options.clientCAFile];
+  if (files.includes(undefined) && files.some((file) => file !== undefined))
+    throw new PodRunnerError('tlsCertFile, tlsPrivateKeyFile, clientCAFile', 'all three must be given, or none');
   return Object.freeze(options);
 }
 

@@ -7,6 +7,12 @@ const packageRoot = findRoot(import.meta.dirname);
 const builtFolder = 'dist';
 const runsBuilt = relative(packageRoot, import.meta.dirname).split('/')[0] === builtFolder;
 
+/**
+ * Node's flags for our daemons, in megabytes and percent: V8's own defaults let the garbage of a busy daemon grow to three times what is in use.
+ * bin/podwire gives the same.
+ */
+export const nodeFlags: readonly string[] = ['--max-semi-space-size=8', '--heap-growing-percent=30'];
+
 /** Path of a program of ours, given without ending below src/: `cli/main`. The sources when this runs from them, else what was built of them. */
 export const programFile = (name: string): string => join(packageRoot, runsBuilt ? `${builtFolder}/${name}.js` : `src/${name}.ts`);
 

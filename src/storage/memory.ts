@@ -1,3 +1,4 @@
+import { createHistoryLedger, defaultHistory, type HistoryLimits } from './history-limits.ts';
 import { CompactedError, type Store, StoreError, type StoredValue, type StoreEvent } from './store.ts';
 import { createSubscribers } from './subscribers.ts';
 import { checkTransaction, evaluateTransaction, valueAfter } from './transaction.ts';
@@ -5,32 +6,33 @@ import { checkTransaction, evaluateTransaction, valueAfter } from './transaction
 export interface MemoryStoreOptions {
   /** How many revisions the history keeps at least. Default 10,000. */
   readonly historyRevisions?: number;
+  readonly history?: Partial<HistoryLimits>;
 }
 
 /** A store without a disk, for tests: behaves as the embedded one in everything but durability. */
-export function createMemoryStore({ historyRevisions = 10_000 }: MemoryStoreOptions = {}): Store {
+export function createMemoryStore({ historyRevisions = defaultHistory.revisions, history: limits }: MemoryStoreOptions = {}): Store {
   const values = new Map<string, StoredValue>();
   const subscribers = createSubscribers();
-  let history: StoreEvent[] = [];
+  const history = new Map<number, readonly StoreEvent[]>();
+  const ledger = createHistoryLedger({ ...defaultHistory, revisions: historyRevisions, ...limits }, { long: 0, short: 0 });
   let revision = 0;
-  let compacted = 0;
   let closed = false;
   const assertOpen = (): void => {
     if (closed) throw new StoreError('closed', 'the store is closed');
   };
-  const compact = (): void => {
-    // Compacting in steps of a tenth keeps it cheap, as the embedded store does.
-    if (revision - compacted < historyRevisions * 1.1) return;
-    compacted = revision - historyRevisions;
-    history = history.filter((event) => event.revision > compacted);
-  };
   return {
+    shared: false,
     revision: () => revision,
-    compactedRevision: () => compacted,
+    async consistentRevision() {
+      assertOpen();
+      return revision;
+    },
+    compactedRevision: (prefix) => ledger.compacted(prefix),
     stats() {
       const bytes = [...values.values()].reduce((sum, { value }) => sum + value.length, 0);
       return { bytes, bytesInUse: bytes, keys: values.size };
     },
+    problem: () => (closed ? 'the store is closed' : undefined),
     async get(key) {
       assertOpen();
       return values.get(key);
@@ -46,22 +48,26 @@ export function createMemoryStore({ historyRevisions = 10_000 }: MemoryStoreOpti
       await Promise.resolve();
       assertOpen();
       const { outcome, events } = evaluateTransaction(transaction, revision, (key) => values.get(key));
+      if (events.length === 0) return outcome;
       for (const event of events) {
         const value = valueAfter(event);
         if (value) values.set(event.key, value);
         else values.delete(event.key);
         revision = event.revision;
-        history.push(event);
       }
-      compact();
+      history.set(revision, events);
+      ledger.add(revision, events);
+      for (const old of ledger.forget()) history.delete(old);
       subscribers.publish(events);
       return outcome;
     },
     async watch(prefix, fromRevision, listener) {
       assertOpen();
-      if (fromRevision < compacted) throw new CompactedError(compacted);
+      if (fromRevision < ledger.compacted()) throw new CompactedError(ledger.compacted());
       const subscription = subscribers.add(prefix, Math.max(fromRevision, revision), listener);
-      for (const event of history) if (event.revision > fromRevision && event.key.startsWith(prefix)) listener(event);
+      for (const [at, events] of history) {
+        if (at > fromRevision) for (const event of events) if (event.key.startsWith(prefix)) listener(event);
+      }
       return subscription;
     },
     async close() {

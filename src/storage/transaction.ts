@@ -1,4 +1,12 @@
-import { StoreError, type StoredValue, type StoreEvent, type StoreOutcome, type StoreTransaction } from './store.ts';
+import {
+  maxWrites,
+  StoreError,
+  type StoredValue,
+  type StoreEvent,
+  type StoreOutcome,
+  type StoreTransaction,
+  type StoreWrite,
+} from './store.ts';
 
 /** Longest key in bytes: what lmdb takes (1978) less room for its encoding. */
 const MAX_KEY_BYTES = 1_900;
@@ -8,13 +16,16 @@ const MAX_VALUE_BYTES = 1.5 * 1024 * 1024;
 /** Refuses what no backend takes. @throws StoreError with reason `invalid`, naming the key. */
 export function checkTransaction(transaction: StoreTransaction): void {
   if (transaction.writes.length === 0) throw new StoreError('invalid', 'a transaction needs at least one write');
+  if (Math.max(transaction.conditions.length, transaction.writes.length) > maxWrites)
+    throw new StoreError('invalid', `a transaction has at most ${maxWrites} conditions and ${maxWrites} writes`);
   for (const condition of transaction.conditions) checkKey(condition.key);
+  const written = new Set<string>();
   for (const write of transaction.writes) {
-    if ('delete' in write) {
-      checkKey(write.delete.key);
-      continue;
-    }
-    checkKey(write.put.key);
+    const key = keyOf(write);
+    checkKey(key);
+    if (written.has(key)) throw new StoreError('invalid', `${key} is written twice in one transaction`);
+    written.add(key);
+    if (!('put' in write)) continue;
     const size = Buffer.byteLength(write.put.value);
     if (size > MAX_VALUE_BYTES)
       throw new StoreError('invalid', `${write.put.key}: the value has ${size} bytes; at most ${MAX_VALUE_BYTES} can be stored`);
@@ -28,11 +39,13 @@ function checkKey(key: string): void {
     throw new StoreError('invalid', `${key.slice(0, 80)}...: the key has ${size} bytes; at most ${MAX_KEY_BYTES} can be stored`);
 }
 
+const keyOf = (write: StoreWrite): string => ('put' in write ? write.put.key : write.delete.key);
+
 export type Evaluation = { readonly outcome: StoreOutcome; readonly events: readonly StoreEvent[] };
 
 /**
  * What a transaction does to the state that `read` shows, when the last revision is `revision`. Pure but for `read`.
- * Deleting a key that does not exist changes nothing and takes no revision.
+ * Its changes share one revision. Deleting a key that does not exist changes nothing and takes none.
  */
 export function evaluateTransaction(
   transaction: StoreTransaction,
@@ -44,22 +57,14 @@ export function evaluateTransaction(
     if ((current?.modRevision ?? 0) !== modRevision) return { outcome: { ok: false, current }, events: [] };
   }
   const events: StoreEvent[] = [];
-  const written = new Map<string, StoredValue | undefined>();
+  const next = revision + 1;
   for (const write of transaction.writes) {
-    const key = 'put' in write ? write.put.key : write.delete.key;
-    const previous = written.has(key) ? written.get(key) : read(key);
-    if (!('put' in write)) {
-      if (!previous) continue;
-      events.push({ type: 'delete', key, value: previous.value, previous, revision: ++revision });
-      written.set(key, undefined);
-      continue;
-    }
-    revision++;
-    const { value } = write.put;
-    events.push({ type: 'put', key, value, ...(previous ? { previous } : {}), revision });
-    written.set(key, { key, value, createRevision: previous?.createRevision ?? revision, modRevision: revision });
+    const key = keyOf(write);
+    const previous = read(key);
+    if ('put' in write) events.push({ type: 'put', key, value: write.put.value, ...(previous ? { previous } : {}), revision: next });
+    else if (previous) events.push({ type: 'delete', key, value: previous.value, previous, revision: next });
   }
-  return { outcome: { ok: true, revision }, events };
+  return { outcome: { ok: true, revision: events.length > 0 ? next : revision }, events };
 }
 
 /** What stands at the event's key after it. */

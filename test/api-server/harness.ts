@@ -36,6 +36,8 @@ export const serverOptions: ApiServerOptions = {
   listenFd: undefined,
   eventTtlSeconds: 3_600,
   historyRevisions: 10_000,
+  // No controller makes default service accounts here.
+  security: { disabledAdmission: ['ServiceAccount'] },
 };
 
 export const testContext = (clock: Clock = systemClock): DaemonContext => ({

@@ -252,8 +252,8 @@ describe('patching', () => {
     const path = inDefault('configmaps', 'a');
     await api.expect(409, 'PATCH', path, { metadata: { resourceVersion: '1' }, data: { a: 'b' } }, merge);
     await api.expect(415, 'PATCH', path, {}, { 'content-type': 'application/json' });
-    expect((await api.expect(415, 'PATCH', path, {}, { 'content-type': 'application/apply-patch+yaml' })).message).toContain(
-      'server-side apply',
+    expect((await api.expect(415, 'PATCH', path, {}, { 'content-type': 'application/apply-patch+cbor' })).message).toContain(
+      'application/apply-patch+yaml',
     );
     for (const patch of ['{', '[1]', '[{"op":"jump","path":"/a"}]', '[{"op":"add","path":"/__proto__/x","value":1}]']) {
       await api.expect(400, 'PATCH', path, patch, jsonPatch);

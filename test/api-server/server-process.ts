@@ -19,6 +19,7 @@ await startApiServer(
     listenFd: fd === '' ? undefined : Number(fd),
     eventTtlSeconds: 3_600,
     historyRevisions: 10_000,
+    security: { disabledAdmission: ['ServiceAccount'] },
   },
   { log: silentLogger(), clock: systemClock, metrics: new Registry(), health: createHealth() },
 );

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { diffSlices, groupKey } from '../../src/controllers/endpoints/slice-diff.ts';
-import { type Endpoint, type EndpointSlice, type Pod, resources } from '../../src/objects/index.ts';
+import { type Endpoint, type Endpoints, type EndpointSlice, type Pod, resources, type Service } from '../../src/objects/index.ts';
 import { now, service, settle, startCluster, type TestCluster, until } from './harness.ts';
 
 let cluster: TestCluster;
@@ -222,5 +222,75 @@ describe('diffSlices', () => {
 
   test('ports that the API server filled in are recognised', () => {
     expect(groupKey('IPv4', [{ port: 80 }])).toBe(groupKey('IPv4', [{ name: '', protocol: 'TCP', port: 80 }]));
+  });
+});
+
+describe('mirroring', () => {
+  const mirrors = () =>
+    cluster
+      .list(resources.endpointSlices)
+      .filter(({ metadata }) => metadata.labels?.['endpointslice.kubernetes.io/managed-by'] === 'endpointslicemirroring-controller.k8s.io');
+  const endpoints = (subsets: Endpoints['subsets'], labels: Record<string, string> = {}): Endpoints => ({
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    metadata: { name: 'db', namespace: 'default', labels },
+    ...(subsets ? { subsets } : {}),
+  });
+  const { selector: _none, ...spec } = service('db').spec;
+  const bare: Service = { ...service('db'), spec };
+
+  test('Endpoints made by hand for a service without selector become slices by family and ports, follow them and go with them', async () => {
+    cluster = await startCluster();
+    await cluster.client.create(resources.services, bare);
+    const ports = [{ name: 'sql', port: 5432, protocol: 'TCP' as const }];
+    await cluster.client.create(
+      resources.endpoints,
+      endpoints(
+        [{ addresses: [{ ip: '192.0.2.1' }, { ip: 'fd00::1' }], notReadyAddresses: [{ ip: '192.0.2.2', hostname: 'two' }], ports }],
+        { team: 'x' },
+      ),
+    );
+    await until(() => mirrors().length === 2, 'there is a slice of each family');
+    const v4 = mirrors().find(({ addressType }) => addressType === 'IPv4')!;
+    expect(v4).toMatchObject({
+      metadata: {
+        labels: { team: 'x', 'kubernetes.io/service-name': 'db' },
+        ownerReferences: [{ kind: 'Endpoints', name: 'db', controller: true }],
+      },
+      ports,
+      endpoints: [
+        { addresses: ['192.0.2.1'], conditions: { ready: true } },
+        { addresses: ['192.0.2.2'], conditions: { ready: false }, hostname: 'two' },
+      ],
+    });
+    await cluster.client.patch(resources.endpoints, 'db', 'default', 'merge', {
+      subsets: [{ addresses: [{ ip: '192.0.2.9' }, { ip: 'nonsense' }], ports }],
+    });
+    await until(() => mirrors().length === 1 && mirrors()[0]!.endpoints[0]!.addresses[0] === '192.0.2.9', 'the slices follow');
+    expect(mirrors()[0]!.metadata.name).toBe(v4.metadata.name);
+    await until(() => cluster.list(resources.events).some(({ reason }) => reason === 'InvalidIPAddress'), 'the bad address is told');
+    await cluster.client.delete(resources.endpoints, 'db', 'default');
+    await until(() => mirrors().length === 0, 'they go');
+  });
+
+  test('nothing is mirrored for a service with a selector, without a service, or when a label says so; at most 1000 addresses are', async () => {
+    cluster = await startCluster();
+    const subset = { addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 1 }] };
+    await cluster.client.create(resources.endpoints, endpoints([subset], { 'endpointslice.kubernetes.io/skip-mirror': 'true' }));
+    await cluster.client.create(resources.services, bare);
+    await settle();
+    expect(mirrors()).toEqual([]);
+    const many = Array.from({ length: 1_003 }, (_, index) => ({ ip: `10.9.${index >> 8}.${index & 255}` }));
+    await cluster.client.patch(resources.endpoints, 'db', 'default', 'merge', {
+      metadata: { labels: { 'endpointslice.kubernetes.io/skip-mirror': null } },
+      subsets: [{ ...subset, addresses: many }],
+    });
+    await until(() => mirrors()[0]?.endpoints.length === 1_000, 'a thousand are mirrored');
+    await until(
+      () => cluster.list(resources.events).some(({ message }) => message?.endsWith('3 addresses were skipped')),
+      'the rest is told',
+    );
+    await cluster.client.patch(resources.services, 'db', 'default', 'merge', { spec: { selector: { app: 'db' } } });
+    await until(() => mirrors().length === 0, 'a selector ends it');
   });
 });

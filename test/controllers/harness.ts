@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import { startControllers } from '../../src/controllers/daemon.ts';
+import type { ClusterConnection } from '../../src/cli/daemon-command.ts';
 import type { ControllersOptions } from '../../src/controllers/index.ts';
 import { createFakeClient } from '../../src/kube/fake-client.ts';
 import { createFakeCluster } from '../../src/kube/fake-cluster.ts';
@@ -115,7 +116,10 @@ export const service = (name: string, change: Partial<Service['spec']> = {}): Se
 });
 
 /** Runs bound pods at once and ends deleted ones, as a pod runner would. `isHealthy` decides whether a pod becomes ready. */
-export function runPods({ cluster, client }: TestCluster, isHealthy: (pod: Pod) => boolean = () => true): () => void {
+export function runPods(
+  { cluster, client }: Pick<ClusterConnection, 'cluster' | 'client'>,
+  isHealthy: (pod: Pod) => boolean = () => true,
+): () => void {
   let next = 1;
   const informer = cluster.informer(resources.pods);
   const look = (pod: Pod | undefined): void => {

@@ -7,7 +7,7 @@ import { type Pod, resources } from '../../src/objects/index.ts';
 import { createFakeClock } from '../../src/runtime/fake-clock.ts';
 import { createHealth } from '../../src/runtime/health.ts';
 import { silentLogger } from '../../src/runtime/log.ts';
-import { lease, node, service, settle, startCluster, type TestCluster, until } from './harness.ts';
+import { lease, node, now, service, settle, startCluster, type TestCluster, until } from './harness.ts';
 
 let cluster: TestCluster;
 afterEach(() => cluster?.daemon.stop());
@@ -200,6 +200,42 @@ describe('a node that falls silent', () => {
     cluster.cluster.remove(resources.nodes, 'a');
     await until(() => !cluster.get(resources.pods, 'default/p'), 'the old pod is gone');
     expect(cluster.get(resources.pods, 'default/young')).toBeDefined();
+    const told = cluster.client.writes.filter((write) => write.startsWith('patch pods/status default/p'));
+    expect(told).toHaveLength(1);
+  });
+
+  test('pods that ended go beyond a number, the oldest first; one deleted before it had a node goes at once', async () => {
+    cluster = await startCluster({ terminatedPodThreshold: 2 });
+    for (const [index, name] of ['c', 'a', 'd', 'b'].entries()) {
+      const ended = pod(name, 'x');
+      const creationTimestamp = new Date(Date.now() + index * 1_000).toISOString();
+      cluster.cluster.set(resources.nodes, node('x'));
+      cluster.cluster.set(resources.pods, { ...ended, metadata: { ...ended.metadata, creationTimestamp }, status: { phase: 'Succeeded' } });
+    }
+    await until(() => cluster.list(resources.pods).length === 2, 'two are left');
+    expect(
+      cluster
+        .list(resources.pods)
+        .map(({ metadata }) => metadata.name)
+        .sort(),
+    ).toEqual(['b', 'd']);
+    const { nodeName: _none, ...spec } = pod('w', 'x').spec;
+    const waiting = pod('w', 'x');
+    cluster.cluster.set(resources.pods, {
+      ...waiting,
+      spec: { ...spec, schedulerName: 'nobody' },
+      metadata: { ...waiting.metadata, deletionTimestamp: now(), deletionGracePeriodSeconds: 30 },
+    });
+    await until(() => !cluster.get(resources.pods, 'default/w'), 'it is gone');
+  });
+
+  test('coming and going of nodes is told', async () => {
+    cluster = await startCluster();
+    cluster.cluster.set(resources.nodes, node('a'));
+    const messages = () => cluster.list(resources.events).map(({ reason, message }) => `${reason}: ${message}`);
+    await until(() => messages().includes('RegisteredNode: Node a event: Registered Node a in Controller'), 'it is told');
+    cluster.cluster.remove(resources.nodes, 'a');
+    await until(() => messages().includes('RemovingNode: Node a event: Removing Node a from Controller'), 'it is told');
   });
 });
 

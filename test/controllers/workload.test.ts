@@ -355,6 +355,31 @@ describe('owners', () => {
     expect(await cluster.client.get(resources.configMaps, 'owner', 'default')).toMatchObject({ metadata: { uid: owner.metadata.uid } });
   });
 
+  test('an owner of the same name with another uid is no owner; what has no namespace is not judged by an owner that has one', async () => {
+    const cluster = await start('a');
+    const owner = await cluster.client.create(resources.configMaps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'owner', namespace: 'default' },
+    });
+    const child = (name: string, uid: string, namespace?: string) => ({
+      apiVersion: 'v1',
+      kind: namespace ? 'ConfigMap' : 'Node',
+      metadata: {
+        name,
+        ...(namespace ? { namespace } : {}),
+        ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid }],
+      },
+    });
+    await cluster.client.create(resources.configMaps, child('own', owner.metadata.uid!, 'default'));
+    await cluster.client.create(resources.configMaps, child('stale', 'other-uid', 'default'));
+    await cluster.client.create(resources.nodes, child('n', 'other-uid'));
+    await until(() => !cluster.get(resources.configMaps, 'default/stale'), 'the one with the wrong uid goes');
+    await settle();
+    expect(cluster.get(resources.configMaps, 'default/own')).toBeDefined();
+    expect(cluster.get(resources.nodes, 'n')).toBeDefined();
+  });
+
   test('a namespace that is deleted is emptied and let go', async () => {
     const cluster = await start('a');
     runPods(cluster);

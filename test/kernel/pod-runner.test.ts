@@ -14,7 +14,7 @@ import {
 import { endProcess, identify } from '../../src/kernel/processes.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 
-const suites = ['life-cycle', 'adoption', 'static-pods'];
+const suites = ['life-cycle', 'adoption', 'static-pods', 'streaming'];
 
 for (const suite of suites) {
   t.test(suite, async (t) => {

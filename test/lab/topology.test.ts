@@ -44,6 +44,8 @@ describe('a lab file', () => {
     ['network: { podCIDRs: [10.244.0.0/16] }', 'they must be the same, in the same order'],
     ['network: { podCIDRs: [10.244.0.0/24, "fd00:10:244::/56"] }', 'has room for fewer than 3 node CIDRs of /24'],
     ['network: { nodeMaskSizeIPv4: 12 }', '/12 does not divide'],
+    ['network: { loadBalancerPools: [10.96.1.0/24] }', 'load-balancer pool 10.96.1.0/24 overlaps network.serviceCIDRs[0] 10.96.0.0/16'],
+    ['network: { loadBalancerPools: [x] }', 'network.loadBalancerPools: load-balancer pool "x": expected a CIDR'],
     ['network: { clusterDNS: [10.97.0.10] }', 'network.clusterDNS[0]: 10.97.0.10 is outside the service CIDRs'],
     ['network: { clusterDNS: [dns] }', '"dns" is not an IP address'],
     ['network: { underlayCIDRs: [192.168.88.0/29, "fd00:88::/64"] }', 'is too small for 3 nodes'],

@@ -17,7 +17,7 @@ const scalars = {
 const forms = {
   time: fc.integer({ min: 1, max: 4e9 }).map((seconds) => `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`),
   microTime: fc.integer({ min: 1, max: 4e9 }).map((seconds) => `${new Date(seconds * 1000).toISOString().slice(0, 19)}.000123Z`),
-  quantity: fc.constantFrom('1', '100m', '64Mi', '1.5'),
+  quantity: fc.constantFrom('1', '100m', '64Mi', '1500m'),
   intOrString: fc.oneof(fc.integer({ min: 1, max: 65_535 }), text),
   json: fc.jsonValue().filter((value) => value !== null),
   stringList: fc.array(text, { minLength: 1, maxLength: 2 }),

@@ -171,6 +171,15 @@ describe('defaults', () => {
     expect(status.qosClass).toBe('Guaranteed');
   });
 
+  it('leave the resources of a pod template as they were written: requests follow limits in pods alone', () => {
+    const template = { spec: { containers: [{ name: 'a', image: 'x', resources: { limits: { cpu: '1' } } }] } };
+    for (const plural of ['deployments', 'replicasets', 'daemonsets', 'statefulsets']) {
+      const object = { metadata: { name: 'a' }, spec: { template: structuredClone(template) } } as AnyObject;
+      kinds.find(({ resource }) => resource.plural === plural)!.applyDefaults(object);
+      expect(object.spec.template.spec.containers[0].resources, plural).toEqual({ limits: { cpu: '1' } });
+    }
+  });
+
   it('of a deployment', () => {
     expect(created('Deployment', { spec: workload })).toMatchObject({
       metadata: { generation: 1 },

@@ -21,23 +21,29 @@ describe('checkFields', () => {
   });
 
   it.each([
-    [{ spec: { replicas: '3' } }, 'spec.replicas: expected int32, got string "3"'],
-    [{ spec: { replicas: 1.5 } }, 'spec.replicas: expected int32, got number'],
-    [{ spec: { paused: 'yes' } }, 'spec.paused: expected bool, got string "yes"'],
-    [{ spec: [] }, 'spec: expected object, got list'],
-    [{ spec: { template: { spec: { containers: {} } } } }, 'spec.template.spec.containers: expected list, got object'],
-    [{ spec: { template: { spec: { containers: [null] } } } }, 'spec.template.spec.containers[0]: expected object, got null'],
+    [{ spec: { replicas: '3' } }, 'json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32'],
+    [{ spec: { replicas: 1.5 } }, 'json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32'],
+    [{ spec: { paused: 'yes' } }, 'json: cannot unmarshal string into Go struct field DeploymentSpec.spec.paused of type bool'],
+    [{ spec: [] }, 'json: cannot unmarshal array into Go struct field Deployment.spec of type v1.DeploymentSpec'],
     [
-      { spec: { strategy: { rollingUpdate: { maxSurge: true } } } },
-      'spec.strategy.rollingUpdate.maxSurge: expected int32 or string, got boolean',
+      { spec: { template: { spec: { containers: {} } } } },
+      'json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type []v1.Container',
     ],
-    [{ metadata: { labels: { a: 1 } } }, 'metadata.labels.a: expected string, got number'],
-    [{ metadata: { creationTimestamp: 'yesterday' } }, 'metadata.creationTimestamp: expected an RFC 3339 time, got string "yesterday"'],
+    [
+      { spec: { template: { spec: { containers: [null] } } } },
+      'json: cannot unmarshal null into Go struct field PodSpec.spec.template.spec.containers of type v1.Container',
+    ],
+    [{ spec: { strategy: { rollingUpdate: { maxSurge: true } } } }, 'json: cannot unmarshal bool into Go value of type int32'],
+    [{ metadata: { labels: { a: 1 } } }, 'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string'],
+    [
+      { metadata: { creationTimestamp: 'yesterday' } },
+      'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"',
+    ],
     [
       { spec: { template: { spec: { containers: [{ resources: { limits: { cpu: 'lots' } } }] } } } },
-      'spec.template.spec.containers[0].resources.limits.cpu: expected a quantity, got string "lots"',
+      "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
     ],
-    ['text', 'the object: expected object, got string "text"'],
+    ['text', 'json: cannot unmarshal string into Go value of type v1.Deployment'],
   ])('%j has a wrong type', (object, problem) => {
     expect(checkFields(deployment, object).wrongType).toEqual([problem]);
   });

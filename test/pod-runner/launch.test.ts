@@ -95,7 +95,7 @@ describe('environment', () => {
 
   test('what cannot be had is refused and not left empty', () => {
     const env = [{ name: 'X', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] as never;
-    expect(() => containerEnvironment(pod(), container('main', { env }), place)).toThrow(/env X: valueFrom.secretKeyRef is not supported/);
+    expect(() => containerEnvironment(pod(), container('main', { env }), place)).toThrow(/secret "s" not found/);
   });
 
   test('a launch holds the expanded command', () => {
@@ -159,9 +159,15 @@ describe('shim', () => {
       netns: '/run/netns/x',
       exitFile: '/e',
       startedFile: '/s',
+      problemFile: '/p',
+      io: '/io/main.0',
+      stdin: false,
+      tty: false,
       filesDir: '',
       hostname: 'h',
       workingDir: '/',
+      mounts: [{ source: nasty, target: '/m', readOnly: true }],
+      scratchDir: '/scratch',
       environment: new Map([['A', nasty]]),
       argv: ['p', nasty],
     };
@@ -169,9 +175,9 @@ describe('shim', () => {
     expect(command.slice(0, 3)).toEqual(['nsenter', '--net=/run/netns/x', '--']);
     expect(command.slice(-3)).toEqual([`A=${nasty}`, 'p', nasty]);
     const scripts = command.filter((_word, index) => command[index - 1] === '-c');
-    expect(scripts).toHaveLength(2);
+    expect(scripts).toHaveLength(3);
     expect(scripts).toEqual(shimCommand({ ...parts, argv: ['q'] }).filter((_word, index, all) => all[index - 1] === '-c'));
-    expect(shimCommand({ ...parts, netns: undefined })[0]).toBe('unshare');
+    expect(shimCommand({ ...parts, netns: undefined })[0]).toBe('sh');
   });
 
   test('marks count once they are whole', () => {
@@ -193,7 +199,7 @@ describe('state file', () => {
   test('gives the command that runs inside', () => {
     const state = { ...record, run: { attempt: 0, phase: 'running' as const }, process: { pid: 42, startTime: 1 } };
     expect(podExecCommand(state, ['curl', 'http://web'])).toEqual(
-      'nsenter --target 42 --net --mount --uts --pid --wd=/ -- curl http://web'.split(' '),
+      'nsenter --target 42 --net --mount --uts --pid --wdns=/ -- curl http://web'.split(' '),
     );
     expect(() => podExecCommand({ ...state, run: { attempt: 0, phase: 'exited' } }, ['true'])).toThrow(
       'container main of pod default/web: is not running (exited)',

@@ -76,6 +76,7 @@ describe('pod worker', () => {
     const made = await client.create(resources.pods, { ...pod(), metadata });
     let forgotten = false;
     const worker = startPodWorker(made, false, undefined, {
+      resources: {},
       options: podRunnerOptions({ nodeName: 'worker-1', nodeIPs: ['192.168.88.12'] }),
       runtime,
       client,
@@ -126,6 +127,7 @@ describe('a pod that is being ended', () => {
     const { uid: _uid, ...metadata } = pod().metadata;
     const made = await client.create(resources.pods, { ...pod({ containers: [main] }), metadata });
     const worker = startPodWorker(made, false, undefined, {
+      resources: {},
       options: podRunnerOptions({ nodeName: 'worker-1', nodeIPs: ['192.168.88.12'] }),
       // Its process does not heed SIGTERM.
       runtime: {

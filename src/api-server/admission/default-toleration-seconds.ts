@@ -8,7 +8,7 @@ const keys = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
   admit({ operation, kind, object, subresource }) {
-    if (operation !== 'CREATE' || kind.resource.plural !== 'pods' || subresource || !object?.spec) return [];
+    if (operation === 'DELETE' || kind.resource.plural !== 'pods' || subresource || !object?.spec) return [];
     const tolerations: Toleration[] = object.spec.tolerations ?? [];
     const missing = keys.filter(
       (key) => !tolerations.some((one) => (one.key === key || !one.key) && (one.effect === 'NoExecute' || !one.effect)),

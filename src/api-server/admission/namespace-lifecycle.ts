@@ -19,7 +19,7 @@ export const namespaceLifecycle = (findNamespace: (name: string) => CachedObject
     if (operation !== 'CREATE' || !namespace || subresource) return [];
     const found = findNamespace(namespace);
     if (!found) throw notFound(resources.namespaces, namespace);
-    if (found.parse().metadata.deletionTimestamp) {
+    if (found.isTerminating) {
       throw forbidden(kind.resource, name, `unable to create new content in namespace ${namespace} because it is being terminated`, [
         { reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' },
       ]);

@@ -45,6 +45,8 @@ export async function handleBinding(registry: Registry, { info, query, body, use
   };
   // A binding is the one write that sets spec.nodeName; the pod's own rules would refuse it.
   const bindable = { ...kind, validate: () => [] };
-  await updateObject(registry, { kind: bindable, namespace, name, subresource: 'binding', change, prepare: () => {} }, { user, dryRun });
+  // Nobody owns what a binding sets, as in the reference: it is no write of fields.
+  const update = { kind: bindable, namespace, name, subresource: 'binding', change, prepare: () => {}, owners: 'given' } as const;
+  await updateObject(registry, update, { user, dryRun });
   return { code: 201, json: JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }) };
 }

@@ -23,21 +23,26 @@ export async function handleList(registry: Registry, request: ApiRequest): Promi
 }
 
 function selectPage({ cache }: Registry, { info }: ApiRequest, selection: Selection, options: ListOptions): Page {
-  const { limit, continueFrom, match, resourceVersion } = options;
+  const { continueFrom, resourceVersion } = options;
+  // Revision 0 takes whatever is there, all of it; a page of a revision that is named is of just that one (the API's table for lists).
+  const limit = resourceVersion === 0 && !continueFrom ? 0 : options.limit;
+  const exact = options.match === 'Exact' || (options.match === '' && limit > 0 && resourceVersion !== undefined);
   const now = cache.revision();
   // All pages of a list are of the revision of its first.
-  const revision = continueFrom?.revision ?? (match === 'Exact' ? resourceVersion! : now);
-  if (revision < cache.oldestRevision()) {
-    throw continueFrom ? expiredContinue() : expired(`The resourceVersion for the provided list is too old.`);
+  const revision = continueFrom ? (continueFrom.revision ?? now) : exact ? resourceVersion! : now;
+  if (revision < cache.oldestRevision(info.kind)) {
+    throw continueFrom
+      ? expiredContinue(encodeContinue({ revision: undefined, after: continueFrom.after }))
+      : expired(`The resourceVersion for the provided list is too old.`);
   }
   const resource = cache.of(info.kind);
   let objects = revision === now ? resource.list(selection.prefix) : resource.listAt(selection.prefix, revision);
-  if (continueFrom) objects = objects.filter(({ key }) => key > continueFrom.after);
+  if (continueFrom) objects = objects.filter(({ key }) => key.slice(selection.prefix.length) > continueFrom.after);
   if (selection.filtered) objects = objects.filter((object) => selection.matches(object));
   const metadata: Page['metadata'] = { resourceVersion: String(revision) };
   if (limit === 0 || objects.length <= limit) return { objects, metadata };
   const page = objects.slice(0, limit);
-  metadata.continue = encodeContinue({ revision, after: page.at(-1)!.key });
+  metadata.continue = encodeContinue({ revision, after: page.at(-1)!.key.slice(selection.prefix.length) });
   // With a selector the reference does not count what it has not looked at.
   if (!selection.filtered) metadata.remainingItemCount = objects.length - limit;
   return { objects: page, metadata };
@@ -46,7 +51,8 @@ function selectPage({ cache }: Registry, { info }: ApiRequest, selection: Select
 function render(registry: Registry, { info, query, accepted }: ApiRequest, { objects, metadata }: Page): string {
   const { resource } = info.kind;
   if (accepted.form === 'table') {
-    const options = { includeObject: parseIncludeObject(query), headers: true, now: registry.clock.now() };
+    const { metaVersion } = accepted;
+    const options = { includeObject: parseIncludeObject(query), headers: true, now: registry.clock.now(), metaVersion };
     return JSON.stringify(
       toTable(
         info.kind,
@@ -57,8 +63,8 @@ function render(registry: Registry, { info, query, accepted }: ApiRequest, { obj
     );
   }
   if (accepted.form === 'metadata') {
-    const items = objects.map((object) => toMetadata(object.parse()));
-    return JSON.stringify({ kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items });
+    const items = objects.map((object) => toMetadata(object.parse(), accepted.metaVersion));
+    return JSON.stringify({ kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${accepted.metaVersion}`, metadata, items });
   }
   const head = `{"kind":"${resource.kind}List","apiVersion":"${apiVersionOf(resource)}","metadata":${JSON.stringify(metadata)},"items":[`;
   return `${head}${objects.map((object) => object.itemJson).join(',')}]}`;

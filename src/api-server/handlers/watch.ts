@@ -51,15 +51,16 @@ export async function prepareWatch(registry: Registry, watches: Watches, { info,
   const { cache, clock, random } = registry;
   const options = parseWatchOptions(query);
   const selection = selectionOf(info.kind, info.namespace, query);
-  const encoder = createWatchEncoder(info.kind, accepted.form, parseIncludeObject(query), () => clock.now());
-  await waitForRevision(registry, options.resourceVersion);
+  const encoder = createWatchEncoder(info.kind, accepted, parseIncludeObject(query), () => clock.now());
+  // A watch without objects may begin in the future: it is quiet until then.
+  if (options.sendInitialEvents || options.resourceVersion === undefined) await waitForRevision(registry, options.resourceVersion);
 
   return {
     start(response) {
       const { resourceVersion: from = 0 } = options;
       const withObjects = options.sendInitialEvents ?? from === 0;
-      if (!withObjects && from > 0 && from < cache.oldestRevision()) {
-        response.end(errorLine(expired(`too old resource version: ${from} (${cache.oldestRevision()})`).status));
+      if (!withObjects && from > 0 && from < cache.oldestRevision(info.kind)) {
+        response.end(errorLine(expired(`too old resource version: ${from} (${cache.oldestRevision(info.kind)})`).status, accepted.encoding));
         return;
       }
       const resource = cache.of(info.kind);
@@ -74,6 +75,7 @@ export async function prepareWatch(registry: Registry, watches: Watches, { info,
         for (const cancel of timers) cancel();
       });
       const unsubscribe = resource.subscribe((event) => {
+        if (!withObjects && event.revision <= from) return;
         const seen = seenBy(selection, event);
         if (seen) stream.push(encoder.event(seen.type, seen.object));
       });
@@ -95,7 +97,7 @@ export async function prepareWatch(registry: Registry, watches: Watches, { info,
     const duration = (timeoutSeconds || defaultSeconds(random)) * 1_000;
     timers[0] = clock.setTimer(duration, () => stream.end());
     if (!bookmarks) return;
-    const bookmark = (): void => stream.push(encoder.bookmark(cache.revision(), false));
+    const bookmark = (): void => stream.push(encoder.bookmark(Math.max(cache.revision(), options.resourceVersion ?? 0), false));
     const repeat = (): void => {
       timers[1] = clock.setTimer(bookmarkInterval, () => {
         bookmark();

@@ -1,10 +1,11 @@
-import type { AnyObject, KindDeclaration } from '../../objects/index.ts';
+import { type AnyObject, copyJson, type KindDeclaration } from '../../objects/index.ts';
 import { admitAll } from '../admission/admission.ts';
 import { storeKey, toStoredJson, withResourceVersion } from '../cached-object.ts';
 import { conflict, modified, notFound } from '../status-errors.ts';
 import { finalizersFor, gracePeriodFor, type DeleteOptions } from './deletion-rules.ts';
-import { maxTries, type Registry, timestamp, type WriteContext } from './registry.ts';
+import { maxTries, type Registry, runWrite, stillStands, timestamp, type WriteContext } from './registry.ts';
 import { isGone } from './update.ts';
+import { viewedResult, storageKind } from './viewed.ts';
 
 export interface DeleteResult {
   /** The object as it is now, or as it was when it went. */
@@ -19,6 +20,22 @@ export interface DeleteResult {
  * @throws StatusError 403, 404, 409.
  */
 export async function deleteObject(
+  registry: Registry,
+  kind: KindDeclaration,
+  namespace: string,
+  name: string,
+  options: DeleteOptions,
+  context: WriteContext,
+): Promise<DeleteResult> {
+  const { storedAs } = kind;
+  if (storedAs) {
+    const result = await deleteObject(registry, storageKind(kind, storedAs), namespace, name, options, context);
+    return viewedResult({ ...result, object: storedAs.fromStored(result.object) }, storedAs);
+  }
+  return runWrite(registry, kind, () => run(registry, kind, namespace, name, options, context));
+}
+
+async function run(
   registry: Registry,
   kind: KindDeclaration,
   namespace: string,
@@ -45,7 +62,10 @@ export async function deleteObject(
     const next = beginDeletion(registry, kind, old, options);
     const gone = isGone(next);
     const stored = toStoredJson(next, resource);
-    if (!gone && stored === standing.stored) return { object: old, json: standing.json, gone: false };
+    if (!gone && stored === standing.stored) {
+      if (await stillStands(registry, kind, standing)) return { object: old, json: standing.json, gone: false };
+      continue;
+    }
     if (context.dryRun) return { object: old, json: standing.json, gone };
     const outcome = await registry.store.commit({
       conditions: [{ key, modRevision: standing.revision }, ...conditions],
@@ -58,19 +78,21 @@ export async function deleteObject(
 
 function checkPreconditions({ resource }: KindDeclaration, { metadata }: AnyObject, { preconditions }: DeleteOptions): void {
   const { uid, resourceVersion } = preconditions ?? {};
+  // The reference names the kind where it names the resource elsewhere.
+  const named = { ...resource, plural: resource.kind };
   if (uid !== undefined && uid !== metadata.uid) {
     const why = `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`;
-    throw conflict(resource, metadata.name, why);
+    throw conflict(named, metadata.name, why);
   }
   if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
     const why = `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${metadata.resourceVersion}). The object might have been modified`;
-    throw conflict(resource, metadata.name, why);
+    throw conflict(named, metadata.name, why);
   }
 }
 
 /** The object with its deletion begun, or brought further (the reference's BeforeDelete). */
 function beginDeletion({ clock }: Registry, kind: KindDeclaration, old: AnyObject, options: DeleteOptions): AnyObject {
-  const next = structuredClone(old);
+  const next = copyJson(old);
   const { metadata } = next;
   const finalizers = finalizersFor(metadata.finalizers ?? [], options);
   if (finalizers.length > 0) metadata.finalizers = finalizers;

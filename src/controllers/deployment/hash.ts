@@ -14,5 +14,9 @@ export function podTemplateHash(template: PodTemplate, collisionCount = 0): stri
   const text = canonicalJson(template) + (collisionCount === 0 ? '' : `#${collisionCount}`);
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
-  return [...String(hash >>> 0)].map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join('');
+  return safeEncode(hash >>> 0);
 }
+
+/** A number's decimal digits, each as one of the letters. */
+export const safeEncode = (value: number): string =>
+  [...String(value)].map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join('');

@@ -1,8 +1,8 @@
-import { type Deployment, matchesLabelSelector, objectKey, type ReplicaSet, resources } from '../../objects/client.ts';
+import { type Deployment, objectKey, type ReplicaSet, resources } from '../../objects/client.ts';
 import type { Action } from '../action.ts';
 import { claim } from '../claim.ts';
 import { type Controller, nothing, type Outcome, watch } from '../controller.ts';
-import { controllerKeys, controllerOf, isDeleting } from '../metadata.ts';
+import { adopters, controllerKeys, controllerOf, isDeleting } from '../metadata.ts';
 import type { ClusterView } from '../view.ts';
 import { isRolling } from './limits.ts';
 import { cleanUpHistory, newReplicaSet, refreshNewReplicaSet, type Sets, scaledEvent, sortSets } from './replica-sets.ts';
@@ -18,7 +18,10 @@ export const deploymentController: Controller = {
   workers: 8,
   watches: [
     watch(resources.deployments, (before, after) => [objectKey((after ?? before)!)]),
-    watch(resources.replicaSets, (before, after, view) => [...controllerKeys('Deployment', before, after), ...wouldAdopt(after, view)]),
+    watch(resources.replicaSets, (before, after, view) => [
+      ...controllerKeys('Deployment', before, after),
+      ...adopters(after, view.list(resources.deployments, after?.metadata.namespace)),
+    ]),
     // Recreate waits until the last old pod is gone.
     watch(resources.pods, (before, after, view) =>
       before && !after ? deploymentOfPod(controllerOf(before)?.uid, before.metadata.namespace, view) : [],
@@ -29,13 +32,6 @@ export const deploymentController: Controller = {
     return deployment ? reconcileDeployment(deployment, view) : nothing;
   },
 };
-
-function* wouldAdopt(replicaSet: ReplicaSet | undefined, view: ClusterView): Iterable<string> {
-  if (!replicaSet || controllerOf(replicaSet)) return;
-  for (const deployment of view.list(resources.deployments, replicaSet.metadata.namespace)) {
-    if (matchesLabelSelector(deployment.spec.selector, replicaSet.metadata.labels)) yield objectKey(deployment);
-  }
-}
 
 function deploymentOfPod(replicaSetUid: string | undefined, namespace: string | undefined, view: ClusterView): Iterable<string> {
   const replicaSet = view.list(resources.replicaSets, namespace).find(({ metadata }) => metadata.uid === replicaSetUid);

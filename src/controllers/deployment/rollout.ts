@@ -26,12 +26,13 @@ function shrinkOld(deployment: Deployment, { fresh, old, all }: Sets & { fresh: 
     sizes.set(replicaSet, sizes.get(replicaSet)! - by);
     return by;
   };
-  let unhealthy = most;
+  let left = most;
   for (const replicaSet of old) {
     const broken = Math.max(0, sizes.get(replicaSet)! - (replicaSet.status?.availableReplicas ?? 0));
-    unhealthy -= shrink(replicaSet, Math.min(unhealthy, broken));
+    left -= shrink(replicaSet, Math.min(left, broken));
   }
-  let healthy = Math.max(0, sum(all, ({ status }) => status?.availableReplicas) - minAvailable);
+  // The status of a replica set that was made smaller a moment ago still counts pods that are about to go: what is left of the first bound holds too.
+  let healthy = Math.max(0, Math.min(left, sum(all, ({ status }) => status?.availableReplicas) - minAvailable));
   for (const replicaSet of old) healthy -= shrink(replicaSet, Math.min(healthy, sizes.get(replicaSet)!));
   return present(
     old.map((replicaSet) =>

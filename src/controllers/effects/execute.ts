@@ -1,7 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts';
 import { ApiError, isNotFound } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import { type KubeObject, resources } from '../../objects/client.ts';
+import { type KubeObject, type Resource, resources } from '../../objects/client.ts';
 import type { Action, BindAction, DeleteAction, DeleteAllAction, EventNote, Guard, PatchAction } from '../action.ts';
 import type { LiveView } from './view.ts';
 
@@ -12,11 +12,16 @@ export class NotYet extends Error {}
 export class ActionError extends Error {
   readonly action: Action['do'];
   constructor(action: Action['do'], cause: unknown) {
-    super(cause instanceof ApiError ? (cause.status.message ?? cause.message) : String(cause), { cause });
+    super(reasonOf(cause), { cause });
     this.name = 'ActionError';
     this.action = action;
   }
 }
+
+const reasonOf = (cause: unknown): string => {
+  if (cause instanceof ApiError) return cause.status.message ?? cause.message;
+  return cause instanceof AggregateError ? cause.message : String(cause);
+};
 
 export interface ExecuteParts {
   readonly client: KubeClient;
@@ -106,8 +111,17 @@ async function remove(
   return name;
 }
 
-async function removeAll({ resource, namespace }: DeleteAllAction, client: KubeClient): Promise<string> {
-  const { items } = await client.list(resource, { namespace });
+async function removeAll({ resources: all, namespace }: DeleteAllAction, client: KubeClient): Promise<string> {
+  const problems: unknown[] = [];
+  for (const resource of all) await removeEach(resource, namespace, client).catch((error: unknown) => problems.push(error));
+  if (problems.length === 0) return namespace;
+  const reasons = problems.map((problem) => (problem instanceof ApiError ? (problem.status.message ?? problem.message) : String(problem)));
+  const message = `Failed to delete all resource types, ${problems.length} remaining: ${reasons.sort().join(', ')}`;
+  throw new AggregateError(problems, message);
+}
+
+async function removeEach(resource: Resource, namespace: string, client: KubeClient): Promise<void> {
+  const items = await listOrNone(resource, namespace, client);
   const left = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   for (let start = 0; start < left.length; start += mostAtOnce) {
     const outcomes = await Promise.allSettled(
@@ -117,7 +131,16 @@ async function removeAll({ resource, namespace }: DeleteAllAction, client: KubeC
     );
     for (const outcome of outcomes) if (outcome.status === 'rejected' && !isNotFound(outcome.reason)) throw outcome.reason;
   }
-  return namespace;
+}
+
+/** A resource that the API server does not serve has no objects. */
+async function listOrNone(resource: Resource, namespace: string, client: KubeClient): Promise<readonly KubeObject[]> {
+  try {
+    return (await client.list(resource, { namespace })).items;
+  } catch (error) {
+    if (isNotFound(error)) return [];
+    throw error;
+  }
 }
 
 /** The pod counts as on its node from the moment of the decision, so that the next decision takes it into account. */
@@ -149,7 +172,7 @@ async function together(actions: readonly Action[], parts: ExecuteParts): Promis
 }
 
 async function holds(guard: Guard, client: KubeClient): Promise<boolean> {
-  if (guard.is === 'empty') return (await client.list(guard.resource, { namespace: guard.namespace })).items.length === 0;
+  if (guard.is === 'empty') return (await listOrNone(guard.resource, guard.namespace, client)).length === 0;
   const name = guard.is === 'alive' ? guard.object.metadata.name : guard.name;
   const namespace = guard.is === 'alive' ? guard.object.metadata.namespace : guard.namespace;
   const found = await client.get(guard.resource, name, namespace).catch((error: unknown) => {

@@ -3,15 +3,15 @@ import { type KubeObject, type Lease, type Pod, type Resource, resources } from 
 import type { Clock } from '../../runtime/clock.ts';
 import { type AssumedStore, createAssumedStore } from './store.ts';
 import type { ClusterView, Located } from '../view.ts';
-
-/** The resources that the controllers watch: all but Events, which are many and decide nothing. */
-const watchedResources: readonly Resource[] = Object.values(resources).filter(({ plural }) => plural !== 'events');
+import { resourceKey, watched } from '../watched.ts';
 
 export interface LiveView extends ClusterView {
   store(resource: Resource): AssumedStore;
   /** Called after the view changed. One listener a resource and controller; returns a function that stops it. */
   onChange(resource: Resource, listener: (before: KubeObject | undefined, after: KubeObject | undefined) => void): () => void;
   readonly synced: boolean;
+  /** The resources that have not been listed yet: what the API server does not serve or does not allow shows here. */
+  readonly unsynced: readonly string[];
   whenSynced(): Promise<void>;
   stop(): void;
 }
@@ -29,7 +29,7 @@ const sweepInterval = 30_000;
 export function createLiveView({ cluster, clock, inTouchSince }: LiveViewParts): LiveView {
   const listeners = new Map<string, Set<(before: KubeObject | undefined, after: KubeObject | undefined) => void>>();
   const leaseSeen = new Map<string, number>();
-  const informers = watchedResources.map((resource) => ({ resource, informer: cluster.informer(resource) }));
+  const informers = watched.map((resource) => ({ resource, informer: cluster.informer(resource) }));
 
   const leases = cluster.informer(resources.leases);
   const seeLease = (before: Lease | undefined, after: Lease | undefined): void => {
@@ -46,13 +46,13 @@ export function createLiveView({ cluster, clock, inTouchSince }: LiveViewParts):
   const stores = new Map(
     informers.map(({ resource, informer }) => {
       const notify = (before: KubeObject | undefined, after: KubeObject | undefined): void => {
-        for (const listener of listeners.get(resource.plural) ?? []) listener(before, after);
+        for (const listener of listeners.get(resourceKey(resource)) ?? []) listener(before, after);
       };
-      return [resource.plural, createAssumedStore(resource, informer, clock, notify)];
+      return [resourceKey(resource), createAssumedStore(resource, informer, clock, notify)];
     }),
   );
   const storeOf = (resource: Resource): AssumedStore => {
-    const store = stores.get(resource.plural);
+    const store = stores.get(resourceKey(resource));
     if (!store) throw new Error(`the controllers do not watch ${resource.plural}`);
     return store;
   };
@@ -74,7 +74,7 @@ export function createLiveView({ cluster, clock, inTouchSince }: LiveViewParts):
     owned: <T extends KubeObject>(resource: Resource<T>, ownerUid: string) => storeOf(resource).by('owner', ownerUid) as readonly T[],
     dependents(ownerUid) {
       if (ownerUid === '') return [];
-      return watchedResources.flatMap((resource) =>
+      return watched.flatMap((resource) =>
         storeOf(resource)
           .by('owner', ownerUid)
           .map((object): Located => ({ resource, object })),
@@ -89,13 +89,16 @@ export function createLiveView({ cluster, clock, inTouchSince }: LiveViewParts):
     },
     store: storeOf,
     onChange(resource, listener) {
-      const set = listeners.get(resource.plural) ?? new Set();
-      listeners.set(resource.plural, set);
+      const set = listeners.get(resourceKey(resource)) ?? new Set();
+      listeners.set(resourceKey(resource), set);
       set.add(listener);
       return () => void set.delete(listener);
     },
     get synced() {
       return informers.every(({ informer }) => informer.synced);
+    },
+    get unsynced() {
+      return informers.filter(({ informer }) => !informer.synced).map(({ resource }) => resource.plural);
     },
     async whenSynced() {
       await Promise.all(informers.map(({ informer }) => informer.whenSynced()));

@@ -2,14 +2,15 @@ import { type Endpoint, type EndpointSlice, fromTime, resources, type Service, t
 import type { Action } from '../action.ts';
 import { type Controller, nothing, type Outcome, watch } from '../controller.ts';
 import { canonicalJson, sameMeaning } from '../equal.ts';
-import { controllerReference, isDeleting, without } from '../metadata.ts';
+import { isDeleting, without } from '../metadata.ts';
 import type { ClusterView } from '../view.ts';
 import { familiesOf, hasEndpoints, isHeadless, type PodEndpoint, podEndpoint, podsBehind } from './pod-endpoints.ts';
 import { serviceWatches } from './service-watches.ts';
 import { diffSlices, groupKey, type SliceContent, type SliceGroup } from './slice-diff.ts';
+import { deleteSlice, writeSlice } from './slice-write.ts';
 
-const serviceNameLabel = 'kubernetes.io/service-name';
-const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
+export const serviceNameLabel = 'kubernetes.io/service-name';
+export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 const managedBy = 'endpointslice-controller.k8s.io';
 export const headlessLabel = 'service.kubernetes.io/headless';
 export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';
@@ -60,7 +61,7 @@ function reconcileSlices(service: Service, view: ClusterView): Outcome {
       endpoints: slice.endpoints,
     })),
   ];
-  return { actions: [...writes.map((content) => writeSlice(service, content, changedAt, view.now)), ...remove.map(deleteSlice)] };
+  return { actions: [...writes.map((content) => writeChanged(service, content, changedAt, view.now)), ...remove.map(deleteSlice)] };
 }
 
 /** One group for each distinct set of ports; one without ports when there are no endpoints at all. */
@@ -81,39 +82,15 @@ const labelsFor = (service: Service): Record<string, string> => ({
   ...(isHeadless(service) ? { [headlessLabel]: '' } : {}),
 });
 
-function writeSlice(
-  service: Service,
-  { slice, addressType, ports, endpoints }: SliceContent,
-  changedAt: ReadonlyMap<Endpoint, number>,
-  now: number,
-): Action {
+function writeChanged(service: Service, content: SliceContent, changedAt: ReadonlyMap<Endpoint, number>, now: number): Action {
+  const { slice, endpoints } = content;
   const before = new Set((slice?.endpoints ?? []).map(canonicalJson));
   const times = endpoints.filter((endpoint) => !before.has(canonicalJson(endpoint))).map((endpoint) => changedAt.get(endpoint) ?? 0);
-  const content = { addressType, ports: ports.map((port) => ({ ...port })), endpoints: [...endpoints] };
-  const labels = labelsFor(service);
-  const annotations = { ...slice?.metadata.annotations, [triggerTimeAnnotation]: triggerTime(times, service, now) };
-  if (slice) {
-    return {
-      do: 'update',
-      resource: resources.endpointSlices,
-      object: { ...slice, ...content, metadata: { ...slice.metadata, labels, annotations } } as EndpointSlice,
-    };
-  }
-  const { name, namespace = 'default' } = service.metadata;
-  const made: EndpointSlice = {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: {
-      name: '',
-      generateName: `${name}-`,
-      namespace,
-      labels,
-      annotations,
-      ownerReferences: [controllerReference({ ...service, apiVersion: 'v1', kind: 'Service' })],
-    },
-    ...content,
-  };
-  return { do: 'create', resource: resources.endpointSlices, object: made };
+  return writeSlice(content, {
+    owner: { ...service, apiVersion: 'v1', kind: 'Service' },
+    labels: labelsFor(service),
+    annotations: { ...slice?.metadata.annotations, [triggerTimeAnnotation]: triggerTime(times, service, now) },
+  });
 }
 
 /** The first of the changes that this write carries; from it to the rules in the kernel is the programming latency that proxies report. */
@@ -122,5 +99,3 @@ function triggerTime(times: readonly number[], service: Service, now: number): s
   const first = known.length > 0 ? Math.max(Math.min(...known), fromTime(service.metadata.creationTimestamp)) : now;
   return toTime(first);
 }
-
-const deleteSlice = (slice: EndpointSlice): Action => ({ do: 'delete', resource: resources.endpointSlices, object: slice });

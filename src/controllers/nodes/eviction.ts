@@ -1,17 +1,13 @@
 import { fromTime, type Node, objectKey, type Pod, resources, type Taint } from '../../objects/client.ts';
-import type { Action } from '../action.ts';
 import { type Controller, nothing, type Outcome, watch } from '../controller.ts';
 import { sameMeaning } from '../equal.ts';
-import { isDeleting } from '../metadata.ts';
+import { isDeleting, withCondition } from '../metadata.ts';
 import { nodeTaints, tolerates } from '../taints.ts';
-import type { ClusterView } from '../view.ts';
 
 /** What admission gives to pods that say nothing about nodes that are not ready or unreachable (DefaultTolerationSeconds). */
 const defaultTolerationSeconds = 300;
-/** A pod is not collected before this age (ms): its node may be about to register. */
-const orphanAge = 40_000;
 
-/** Deletes pods from nodes whose NoExecute taints they do not tolerate (any longer), and pods of nodes that are gone. */
+/** Deletes pods from nodes whose NoExecute taints they do not tolerate (any longer). */
 export const evictionController: Controller = {
   name: 'taint_eviction_controller',
   component: 'taint-eviction-controller',
@@ -19,16 +15,14 @@ export const evictionController: Controller = {
   watches: [
     watch(resources.pods, (_before, after) => (after?.spec.nodeName && !isDeleting(after) ? [objectKey(after)] : [])),
     watch(resources.nodes, (before, after, view) =>
-      sameMeaning(noExecute(before), noExecute(after)) && before && after
-        ? []
-        : view.podsOnNode((after ?? before)!.metadata.name).map(objectKey),
+      after && !sameMeaning(noExecute(before), noExecute(after)) ? view.podsOnNode(after.metadata.name).map(objectKey) : [],
     ),
   ],
   reconcile(key, view) {
     const pod = view.get(resources.pods, key);
     if (!pod?.spec.nodeName) return nothing;
     const node = view.get(resources.nodes, pod.spec.nodeName);
-    return node ? evictInTime(pod, node, view.now) : collectOrphan(pod, pod.spec.nodeName, view);
+    return node ? evictInTime(pod, node, view.now) : nothing;
   },
 };
 
@@ -47,7 +41,20 @@ function evictInTime(pod: Pod, node: Node, now: number): Outcome {
     reason: 'TaintManagerEviction',
     message: `Marking for deletion Pod ${objectKey(pod)}`,
   } as const;
-  return { actions: [{ do: 'delete', resource: resources.pods, object: pod, success: event }] };
+  const condition = {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: 'DeletionByTaintManager',
+    message: 'Taint manager: deleting due to NoExecute taint',
+  } as const;
+  const conditions = withCondition(pod.status?.conditions, condition, now);
+  const patch = { metadata: { uid: pod.metadata.uid, resourceVersion: pod.metadata.resourceVersion }, status: { conditions } };
+  return {
+    actions: [
+      { do: 'patch', resource: resources.pods, object: pod, subresource: 'status', patch },
+      { do: 'delete', resource: resources.pods, object: pod, success: event },
+    ],
+  };
 }
 
 /** For how many seconds the pod tolerates the taint: the shortest of those that match counts, none given is for ever. */
@@ -60,18 +67,4 @@ function toleratedFor(pod: Pod, taint: Taint): number {
       ),
     );
   return taint.key === nodeTaints.notReady || taint.key === nodeTaints.unreachable ? defaultTolerationSeconds : 0;
-}
-
-/** A node that does not exist will never end its pods: they are deleted outright, once the API server confirms that it is gone. */
-function collectOrphan(pod: Pod, nodeName: string, view: ClusterView): Outcome {
-  const wait = fromTime(pod.metadata.creationTimestamp) + orphanAge - view.now;
-  if (wait > 0) return { actions: [], requeueAfter: wait };
-  const action: Action = {
-    do: 'delete',
-    resource: resources.pods,
-    object: pod,
-    gracePeriodSeconds: 0,
-    guards: [{ is: 'absent', resource: resources.nodes, name: nodeName }],
-  };
-  return { actions: [action] };
 }

@@ -4,7 +4,6 @@ import {
   fromTime,
   isPodReady,
   type Node,
-  objectKey,
   type Pod,
   resources,
   type Taint,
@@ -28,7 +27,10 @@ export const nodeLifecycleController = ({ gracePeriod }: NodeLifecycleOptions): 
   component: 'node-controller',
   workers: 8,
   watches: [
-    watch(resources.nodes, (before, after) => [objectKey((after ?? before)!)]),
+    watch(resources.nodes, (before, after) => {
+      const { name } = (after ?? before)!.metadata;
+      return [name, ...(before && after ? [] : [`${after ? registered : removed}${name}`])];
+    }),
     watch(resources.leases, (before, after) => {
       const { namespace, name } = (after ?? before)!.metadata;
       return namespace === 'kube-node-lease' ? [name] : [];
@@ -38,9 +40,26 @@ export const nodeLifecycleController = ({ gracePeriod }: NodeLifecycleOptions): 
   ],
   reconcile(name, view) {
     const node = view.get(resources.nodes, name);
+    if (name.startsWith(registered) || name.startsWith(removed)) return { actions: tellOf(name, view) };
     return node && !isDeleting(node) ? reconcileNode(node, view, gracePeriod) : nothing;
   },
 });
+
+/** Keys of nodes that came or went; no name of a node begins so. */
+const registered = '+';
+const removed = '-';
+
+/** Tells that a node is known from now on, at the start of the controllers too, or is no longer. */
+function tellOf(key: string, view: ClusterView): Action[] {
+  const name = key.slice(1);
+  const node = view.get(resources.nodes, name);
+  if (key.startsWith(registered) !== (node !== undefined)) return [];
+  const regarding = node ?? { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
+  const [reason, what] = node
+    ? ['RegisteredNode', `Registered Node ${name} in Controller`]
+    : ['RemovingNode', `Removing Node ${name} from Controller`];
+  return [{ do: 'event', event: { regarding, type: 'Normal', reason: reason!, message: `Node ${name} event: ${what}` } }];
+}
 
 function reconcileNode(node: Node, view: ClusterView, gracePeriod: number): Outcome {
   // A node that never had a Lease is given the grace period from its creation.

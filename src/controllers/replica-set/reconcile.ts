@@ -1,8 +1,8 @@
-import { matchesLabelSelector, objectKey, type Pod, type ReplicaSet, resources } from '../../objects/client.ts';
+import { objectKey, type Pod, type ReplicaSet, resources } from '../../objects/client.ts';
 import type { Action } from '../action.ts';
 import { claim } from '../claim.ts';
 import { type Controller, type Failure, nothing, type Outcome, watch } from '../controller.ts';
-import { controllerKeys, controllerOf, controllerReference, isDeleting, isPodActive } from '../metadata.ts';
+import { adopters, controllerKeys, controllerOf, controllerReference, isDeleting, isPodActive } from '../metadata.ts';
 import type { ClusterView } from '../view.ts';
 import { podsToDelete } from './ranking.ts';
 import { replicaSetStatus } from './status.ts';
@@ -17,7 +17,10 @@ export const replicaSetController: Controller = {
   workers: 8,
   watches: [
     watch(resources.replicaSets, (before, after) => [objectKey((after ?? before)!)]),
-    watch(resources.pods, (before, after, view) => [...controllerKeys('ReplicaSet', before, after), ...wouldAdopt(after, view)]),
+    watch(resources.pods, (before, after, view) => [
+      ...controllerKeys('ReplicaSet', before, after),
+      ...adopters(after, view.list(resources.replicaSets, after?.metadata.namespace)),
+    ]),
   ],
   reconcile(key, view, failure) {
     const replicaSet = view.get(resources.replicaSets, key);
@@ -25,14 +28,6 @@ export const replicaSetController: Controller = {
     return replicaSet ? reconcileReplicaSet(replicaSet, view, failed) : nothing;
   },
 };
-
-/** Replica sets that a pod without a controller may belong to. */
-function* wouldAdopt(pod: Pod | undefined, view: ClusterView): Iterable<string> {
-  if (!pod || controllerOf(pod)) return;
-  for (const replicaSet of view.list(resources.replicaSets, pod.metadata.namespace)) {
-    if (matchesLabelSelector(replicaSet.spec.selector, pod.metadata.labels)) yield objectKey(replicaSet);
-  }
-}
 
 function reconcileReplicaSet(replicaSet: ReplicaSet, view: ClusterView, failure: Failure | undefined): Outcome {
   const candidates = candidatePods(replicaSet, view);

@@ -1,14 +1,12 @@
-import { findCondition, type Node, objectKey, type Pod, type PodSpec, resources, toTime } from '../../objects/client.ts';
+import { findCondition, type Node, objectKey, type Pod, resources, toTime } from '../../objects/client.ts';
 import type { Action } from '../action.ts';
 import { type Controller, nothing, type Outcome, watch } from '../controller.ts';
 import { sameMeaning } from '../equal.ts';
 import { isDeleting, isPodFinished } from '../metadata.ts';
 import type { ClusterView } from '../view.ts';
-import { describeMisfits, misfits } from './filter.ts';
-import { bestNode, type Candidate } from './score.ts';
-
-/** Fields that later versions of the scheduler read as well. */
-type SchedulingSpec = PodSpec & { readonly schedulerName?: string; readonly schedulingGates?: readonly unknown[] };
+import { clusterOf } from './cluster.ts';
+import { describeMisfits, filterNodes } from './filter.ts';
+import { bestNode } from './score.ts';
 
 /** Finds a node for each pod that has none. One decision sees the bindings of those before it, also while they are still on their way. */
 export const schedulerController: Controller = {
@@ -17,30 +15,43 @@ export const schedulerController: Controller = {
   workers: 16,
   watches: [
     watch(resources.pods, (before, after, view) => {
-      if (after && isWaiting(after)) return [objectKey(after)];
-      // A pod that leaves its node makes room for others.
-      return before?.spec.nodeName && (!after || (isPodFinished(after) && !isPodFinished(before))) ? waitingPods(view) : [];
+      if (after && isOurs(after)) return [objectKey(after)];
+      if (!after?.spec.nodeName && !before?.spec.nodeName) return [];
+      // A pod that leaves its node makes room for others; one that comes, or changes its labels, concerns those who want it near or far.
+      const leaves = before && (!after || (!isEnding(before) && isEnding(after)));
+      if (leaves) return waitingPods(view);
+      const comes = !before?.spec.nodeName || !sameMeaning(before.metadata.labels, after?.metadata.labels);
+      return comes ? waitingPods(view).filter((key) => isChoosy(view.get(resources.pods, key)!)) : [];
     }),
     watch(resources.nodes, (before, after, view) =>
-      after && (!before || !sameMeaning(schedulingState(before), schedulingState(after))) ? waitingPods(view) : [],
+      before && after && sameMeaning(schedulingState(before), schedulingState(after)) ? [] : waitingPods(view),
     ),
   ],
   reconcile(key, view) {
     const pod = view.get(resources.pods, key);
-    return pod && isWaiting(pod) ? schedule(pod, view) : nothing;
+    if (!pod || !isOurs(pod)) return nothing;
+    return pod.spec.schedulingGates?.length ? { actions: tellCondition(pod, 'SchedulingGated', gated, view.now) } : schedule(pod, view);
   },
 };
 
-function isWaiting(pod: Pod): boolean {
-  const { nodeName, schedulerName = 'default-scheduler', schedulingGates = [] } = pod.spec as SchedulingSpec;
-  return !nodeName && !isDeleting(pod) && !isPodFinished(pod) && schedulerName === 'default-scheduler' && schedulingGates.length === 0;
+const gated = 'Scheduling is blocked due to non-empty scheduling gates';
+
+/** Waits for this scheduler to give it a node. */
+function isOurs(pod: Pod): boolean {
+  const { nodeName, schedulerName = 'default-scheduler' } = pod.spec;
+  return !nodeName && !isDeleting(pod) && !isPodFinished(pod) && schedulerName === 'default-scheduler';
 }
 
-const waitingPods = (view: ClusterView): string[] => view.podsOnNode('').filter(isWaiting).map(objectKey);
+const isEnding = (pod: Pod): boolean => isPodFinished(pod) || isDeleting(pod);
+const isChoosy = ({ spec }: Pod): boolean =>
+  spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined || spec.topologySpreadConstraints !== undefined;
+
+const waitingPods = (view: ClusterView): string[] => view.podsOnNode('').filter(isOurs).map(objectKey);
 
 /** What of a node can change a decision; heartbeats do not. */
 const schedulingState = ({ metadata, spec, status }: Node): unknown => [
   metadata.labels,
+  metadata.deletionTimestamp !== undefined,
   spec?.taints,
   spec?.unschedulable,
   status?.allocatable,
@@ -48,16 +59,10 @@ const schedulingState = ({ metadata, spec, status }: Node): unknown => [
 ];
 
 function schedule(pod: Pod, view: ClusterView): Outcome {
-  const candidates: Candidate[] = [];
-  const reasons: string[][] = [];
-  for (const node of view.list(resources.nodes)) {
-    const running = view.podsOnNode(node.metadata.name).filter((other) => !isPodFinished(other));
-    const why = misfits(pod, node, running);
-    if (why.length === 0) candidates.push({ node, running });
-    else reasons.push(why);
-  }
-  const node = bestNode(pod, candidates);
-  return { actions: node ? [bind(pod, node)] : giveReason(pod, describeMisfits(reasons), view.now) };
+  const cluster = clusterOf(view);
+  const filtered = filterNodes(pod, cluster);
+  const node = bestNode(pod, filtered.fitting, cluster);
+  return { actions: node ? [bind(pod, node)] : giveReason(pod, describeMisfits(pod, filtered), view.now) };
 }
 
 const bind = (pod: Pod, node: Node): Action => ({
@@ -75,27 +80,19 @@ const bind = (pod: Pod, node: Node): Action => ({
 
 /** Tells why the pod must wait, once: the same reason again is not written again. */
 function giveReason(pod: Pod, message: string, now: number): Action[] {
+  const told = tellCondition(pod, 'Unschedulable', message, now);
+  return told.length === 0
+    ? []
+    : [...told, { do: 'event', event: { regarding: pod, type: 'Warning', reason: 'FailedScheduling', message } }];
+}
+
+function tellCondition(pod: Pod, reason: string, message: string, now: number): Action[] {
   const before = findCondition(pod.status?.conditions, 'PodScheduled');
-  if (before?.status === 'False' && before.message === message) return [];
+  if (before?.status === 'False' && before.reason === reason && before.message === message) return [];
   const lastTransitionTime = before?.status === 'False' ? (before.lastTransitionTime ?? toTime(now)) : toTime(now);
-  const condition = {
-    type: 'PodScheduled',
-    status: 'False',
-    reason: 'Unschedulable',
-    message,
-    lastProbeTime: null,
-    lastTransitionTime,
-  } as const;
+  const condition = { type: 'PodScheduled', status: 'False', reason, message, lastProbeTime: null, lastTransitionTime } as const;
   const conditions = [...(pod.status?.conditions ?? []).filter(({ type }) => type !== 'PodScheduled'), condition];
-  return [
-    // Guarded by the revision: the pod may have been bound by someone else, and its runner owns the conditions from then on.
-    {
-      do: 'patch',
-      resource: resources.pods,
-      object: pod,
-      subresource: 'status',
-      patch: { metadata: { resourceVersion: pod.metadata.resourceVersion }, status: { conditions } },
-    },
-    { do: 'event', event: { regarding: pod, type: 'Warning', reason: 'FailedScheduling', message } },
-  ];
+  // Guarded by the revision: the pod may have been bound by someone else, and its runner owns the conditions from then on.
+  const patch = { metadata: { resourceVersion: pod.metadata.resourceVersion }, status: { conditions } };
+  return [{ do: 'patch', resource: resources.pods, object: pod, subresource: 'status', patch }];
 }

@@ -19,6 +19,23 @@ export function applyPodSpecDefaults(spec: Any): void {
   for (const volume of spec.volumes ?? []) applyVolumeDefaults(volume);
 }
 
+/** Fills in what a pod leaves out beyond that: these come to pods alone, templates stay as they were written. */
+export function applyPodDefaults(spec: Any): void {
+  spec.enableServiceLinks ??= true;
+  for (const { resources } of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {
+    for (const [name, limit] of Object.entries(resources?.limits ?? {})) {
+      resources.requests ??= {};
+      resources.requests[name] ??= limit;
+    }
+  }
+}
+
+/** As {@link applyPodSpecDefaults} for the pod template of a workload's spec, which in Go is always there. */
+export function applyTemplateDefaults(spec: Any): void {
+  spec.template ??= {};
+  applyPodSpecDefaults((spec.template.spec ??= {}));
+}
+
 /** All containers of a pod spec, init and ephemeral ones too. */
 export const containersOf = (spec: Any): Any[] => [
   ...(spec?.initContainers ?? []),
@@ -31,10 +48,6 @@ function applyContainerDefaults(container: Any, hostNetwork: boolean): void {
   container.terminationMessagePolicy ??= 'File';
   container.imagePullPolicy ??= pullPolicy(container.image ?? '');
   container.resources ??= {};
-  for (const [name, limit] of Object.entries(container.resources.limits ?? {})) {
-    container.resources.requests ??= {};
-    container.resources.requests[name] ??= limit;
-  }
   for (const port of container.ports ?? []) {
     port.protocol ??= 'TCP';
     if (hostNetwork && !port.hostPort && port.containerPort) port.hostPort = port.containerPort;

@@ -1,3 +1,4 @@
+import { goJsonProblem } from '../go-json.ts';
 import type { AnyObject } from '../kind.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { ageColumn, column, nameColumn } from '../print/columns.ts';
@@ -54,13 +55,13 @@ function validateData(object: AnyObject, fields: readonly string[]): StatusCause
   for (const field of fields) {
     for (const [key, value] of Object.entries((object[field] ?? {}) as Record<string, string>)) {
       causes.push(...invalids(`${field}[${key}]`, key, configMapKey(key)));
-      if (field === 'binaryData' && Object.hasOwn(object['data'] ?? {}, key)) {
-        causes.push(invalid(`${field}[${key}]`, key, 'duplicate of key present in data'));
+      if (field === 'data' && fields.includes('binaryData') && Object.hasOwn(object['binaryData'] ?? {}, key)) {
+        causes.push(invalid(`${field}[${key}]`, key, 'duplicate of key present in binaryData'));
       }
       bytes += Buffer.byteLength(value);
     }
   }
-  if (bytes > most) causes.push(tooLong(fields.length > 1 ? '' : 'data', most));
+  if (bytes > most) causes.push(tooLong(fields.length > 1 ? '[]' : 'data', most));
   return causes;
 }
 
@@ -73,13 +74,35 @@ function validateFrozen(object: AnyObject, old: AnyObject, fields: readonly stri
   return causes;
 }
 
-const wantedKeys = new Map(
-  Object.entries({
-    'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-    'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-    'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-  }),
-);
+const tokenType = 'kubernetes.io/service-account-token';
+const accountName = 'kubernetes.io/service-account.name';
+const redacted = '<secret contents redacted>';
 
-const validateSecretType = (secret: AnyObject): StatusCause[] =>
-  (wantedKeys.get(secret['type']) ?? []).filter((key) => !Object.hasOwn(secret['data'] ?? {}, key)).map((key) => required(`data[${key}]`));
+/** The rules of the types of secrets that Kubernetes knows. Other types have none. */
+function validateSecretType({ type, data = {}, metadata }: AnyObject): StatusCause[] {
+  switch (type) {
+    case tokenType:
+      return metadata.annotations?.[accountName] ? [] : [required(`metadata.annotations[${accountName}]`)];
+    case 'kubernetes.io/dockercfg':
+      return validateJsonKey(data, '.dockercfg');
+    case 'kubernetes.io/dockerconfigjson':
+      return validateJsonKey(data, '.dockerconfigjson');
+    case 'kubernetes.io/basic-auth':
+      // The path is the reference's, percent sign and all.
+      return ['username', 'password'].some((key) => Object.hasOwn(data, key))
+        ? []
+        : [required('data[%s][username]'), required('data[%s][password]')];
+    case 'kubernetes.io/ssh-auth':
+      return data['ssh-privatekey'] ? [] : [required('data[%s][ssh-privatekey]')];
+    case 'kubernetes.io/tls':
+      return ['tls.crt', 'tls.key'].filter((key) => !Object.hasOwn(data, key)).map((key) => required(`data[${key}]`));
+    default:
+      return [];
+  }
+}
+
+function validateJsonKey(data: Readonly<Record<string, string>>, key: string): StatusCause[] {
+  if (!Object.hasOwn(data, key)) return [required(`data[${key}]`)];
+  const problem = goJsonProblem(Buffer.from(data[key]!, 'base64').toString());
+  return problem === undefined ? [] : [invalid(`data[${key}]`, redacted, problem)];
+}

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { AnyObject, KindDeclaration, Subresources, TableColumn } from '../kind.ts';
+import type { AnyObject, KindDeclaration, StoredForm, Subresources, TableColumn } from '../kind.ts';
 import type { Resource } from '../resource.ts';
 import { messageOfKind } from '../schema/table.ts';
 import { apiVersionOf } from '../resource.ts';
@@ -16,6 +16,8 @@ export interface KindOptions {
   readonly nameRule?: NameRule;
   /** Top-level fields whose change bumps metadata.generation; none means that the kind has no generation. */
   readonly generationOf?: readonly string[];
+  /** Fields of metadata that a write to /status cannot change. */
+  readonly keepsOnStatusUpdate?: readonly ('labels' | 'ownerReferences')[];
   /** Create keeps the status that the request holds. */
   readonly keepsStatusOnCreate?: boolean;
   readonly defaults?: (object: AnyObject) => void;
@@ -26,6 +28,10 @@ export interface KindOptions {
   readonly validate?: (object: AnyObject, old: AnyObject | undefined) => StatusCause[];
   readonly columns: readonly TableColumn[];
   readonly selectable?: Readonly<Record<string, (object: AnyObject) => unknown>>;
+  readonly createsOnUpdate?: boolean;
+  readonly needsResourceVersion?: boolean;
+  readonly returnsDeleted?: boolean;
+  readonly storedAs?: StoredForm;
 }
 
 /** Makes a declaration: the options with what nearly all kinds share. */
@@ -43,7 +49,8 @@ export function declareKind(options: KindOptions): KindDeclaration {
     schema,
     applyDefaults: (object) => options.defaults?.(object),
     prepareForCreate(object) {
-      if (subresources.status && !options.keepsStatusOnCreate) delete object.status;
+      // In Go a status is a struct: it is there from the start.
+      if (subresources.status) object.status = (options.keepsStatusOnCreate && object.status) || {};
       delete object.metadata.generation;
       if (generationOf.length > 0) object.metadata.generation = 1;
       options.onCreate?.(object);
@@ -60,7 +67,7 @@ export function declareKind(options: KindOptions): KindDeclaration {
       for (const field of Object.keys({ ...object, ...old })) {
         if (!['apiVersion', 'kind', 'metadata', 'status'].includes(field)) keep(object, old, field);
       }
-      keep(object.metadata, old.metadata, 'generation');
+      for (const field of ['generation', ...(options.keepsOnStatusUpdate ?? [])]) keep(object.metadata, old.metadata, field);
     },
     validate: (object, old) => [
       ...validateMetadata(object, old, resource.namespaced, nameRule),
@@ -69,6 +76,10 @@ export function declareKind(options: KindOptions): KindDeclaration {
     columns: options.columns,
     selectableFields: (object) => Object.fromEntries(Object.entries(selectable).map(([name, read]) => [name, text(read(object))])),
     selectableFieldNames: Object.keys(selectable),
+    createsOnUpdate: options.createsOnUpdate ?? false,
+    needsResourceVersion: options.needsResourceVersion ?? false,
+    returnsDeleted: options.returnsDeleted ?? false,
+    ...(options.storedAs && { storedAs: options.storedAs }),
   };
 }
 

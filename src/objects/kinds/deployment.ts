@@ -1,10 +1,10 @@
-import { applyPodSpecDefaults } from '../defaults/pod-spec.ts';
+import { applyTemplateDefaults } from '../defaults/pod-spec.ts';
 import type { AnyObject } from '../kind.ts';
 import { ageColumn, column, nameColumn, templateColumns } from '../print/columns.ts';
 import { resources } from '../resource.ts';
 import type { StatusCause } from '../types/index.ts';
-import { invalid, invalids, notSupported, required } from '../validation/causes.ts';
-import { negativeText } from '../validation/names.ts';
+import { invalid, notSupported, required } from '../validation/causes.ts';
+import { isZeroCount, validateAtMostAll, validateCountOrPercent } from '../validation/counts.ts';
 import { declareKind } from './declare.ts';
 import { nonNegative, selectorColumn, validateWorkload } from './workload.ts';
 
@@ -14,6 +14,7 @@ export const deploymentKind = declareKind({
   categories: ['all'],
   subresources: { status: true, scale: true },
   generationOf: ['spec'],
+  keepsOnStatusUpdate: ['labels'],
   defaults(deployment) {
     const spec = (deployment.spec ??= {});
     spec.replicas ??= 1;
@@ -26,14 +27,14 @@ export const deploymentKind = declareKind({
     }
     spec.revisionHistoryLimit ??= 10;
     spec.progressDeadlineSeconds ??= 600;
-    if (spec.template) applyPodSpecDefaults((spec.template.spec ??= {}));
+    applyTemplateDefaults(spec);
   },
   validate: (deployment, old) => [...validateWorkload(deployment, old, 'deployment'), ...validateSpec(deployment.spec)],
   columns: [
     nameColumn,
     column('Ready', 'Ready pods of those wanted.', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),
-    column('Up-to-date', 'Pods of the present template.', ({ status }) => status?.updatedReplicas ?? 0, 'integer'),
-    column('Available', 'Pods ready for at least minReadySeconds.', ({ status }) => status?.availableReplicas ?? 0, 'integer'),
+    column('Up-to-date', 'Pods of the present template.', ({ status }) => status?.updatedReplicas ?? 0),
+    column('Available', 'Pods ready for at least minReadySeconds.', ({ status }) => status?.availableReplicas ?? 0),
     ageColumn,
     ...templateColumns,
     selectorColumn,
@@ -62,28 +63,15 @@ function validateStrategy({ type, rollingUpdate }: { type?: string; rollingUpdat
       },
     ];
   }
-  if (type !== 'RollingUpdate') return [notSupported(`${at}.type`, type, ['Recreate', 'RollingUpdate'])];
+  if (type !== 'RollingUpdate') {
+    return [notSupported(at, { Type: type ?? '', RollingUpdate: rollingUpdate ?? null }, ['Recreate', 'RollingUpdate'])];
+  }
   if (!rollingUpdate) return [required(`${at}.rollingUpdate`, 'this should be defaulted and never be nil')];
   const causes = ['maxUnavailable', 'maxSurge'].flatMap((field) =>
     validateCountOrPercent(rollingUpdate[field], `${at}.rollingUpdate.${field}`),
   );
-  const isZero = (value: unknown) => value === 0 || value === '0%';
-  if (isZero(rollingUpdate['maxUnavailable']) && isZero(rollingUpdate['maxSurge'])) {
-    causes.push(invalid(`${at}.rollingUpdate.maxUnavailable`, rollingUpdate['maxUnavailable'], 'may not be 0 when `maxSurge` is 0'));
-  }
-  if (/^\d+%$/.test(String(rollingUpdate['maxUnavailable'])) && Number.parseInt(String(rollingUpdate['maxUnavailable']), 10) > 100) {
-    causes.push(invalid(`${at}.rollingUpdate.maxUnavailable`, rollingUpdate['maxUnavailable'], 'must not be greater than 100%'));
-  }
-  return causes;
-}
-
-/** A count of zero or more, or a percentage such as `25%`. */
-function validateCountOrPercent(value: unknown, field: string): StatusCause[] {
-  if (typeof value === 'number') return value < 0 ? [invalid(field, value, negativeText)] : [];
-  const text = String(value);
-  return /^\d+%$/.test(text)
-    ? []
-    : invalids(field, text, [
-        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%', '93%', or '100%', regex used for validation is '[0-9]+%')",
-      ]);
+  const { maxUnavailable, maxSurge } = rollingUpdate;
+  const field = `${at}.rollingUpdate.maxUnavailable`;
+  if (isZeroCount(maxUnavailable) && isZeroCount(maxSurge)) causes.push(invalid(field, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
+  return [...causes, ...validateAtMostAll(maxUnavailable, field)];
 }

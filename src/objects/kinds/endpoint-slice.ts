@@ -5,11 +5,11 @@ import { resources } from '../resource.ts';
 import type { Endpoint, EndpointPort, StatusCause } from '../types/index.ts';
 import { duplicate, invalids, notSupported, required, tooMany } from '../validation/causes.ts';
 import { immutable } from '../validation/metadata.ts';
-import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '../validation/names.ts';
+import { dnsLabel, dnsSubdomain, nonSpecialAddress, portNumber, qualifiedName } from '../validation/names.ts';
 import { declareKind } from './declare.ts';
 
 const addressTypes = ['FQDN', 'IPv4', 'IPv6'];
-const protocols = ['TCP', 'UDP', 'SCTP'];
+const protocols = ['SCTP', 'TCP', 'UDP'];
 const endpointsOf = (object: AnyObject): Endpoint[] => object['endpoints'] ?? [];
 const portsOf = (object: AnyObject): EndpointPort[] => object['ports'] ?? [];
 
@@ -76,16 +76,8 @@ function addressProblems(text: string, type: string): string[] {
   const address = tryParseAddress(text);
   const wanted = type === 'IPv6' ? 6 : 4;
   if (address?.family !== wanted) return [wanted === 4 ? 'must be a valid IPv4 address' : 'must be a valid IPv6 address'];
-  if (isUnspecified(text)) return [`may not be unspecified (${text})`];
-  if (text.startsWith('127.') || address.text === '::1') return ['may not be in the loopback range (127.0.0.0/8, ::1/128)'];
-  if (text.startsWith('169.254.') || /^fe[89ab]/i.test(address.text))
-    return ['may not be in the link-local range (169.254.0.0/16, fe80::/10)'];
-  if (text.startsWith('224.0.0.') || /^ff02:/i.test(address.text))
-    return ['may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)'];
-  return [];
+  return nonSpecialAddress(text);
 }
-
-const isUnspecified = (text: string): boolean => text === '0.0.0.0' || text === '::';
 
 function validatePorts(ports: readonly EndpointPort[]): StatusCause[] {
   const causes: StatusCause[] = [];

@@ -4,16 +4,17 @@ import { ageColumn, column, formatSome, nameColumn } from '../print/columns.ts';
 import { resources } from '../resource.ts';
 import type { Endpoints, StatusCause } from '../types/index.ts';
 import { invalids, notSupported, required } from '../validation/causes.ts';
-import { dnsLabel, ipAddress, portNumber } from '../validation/names.ts';
+import { dnsLabel, dnsSubdomain, nonSpecialAddress, portNumber } from '../validation/names.ts';
 import { declareKind } from './declare.ts';
 
 type Subset = NonNullable<Endpoints['subsets']>[number];
 
-const protocols = ['TCP', 'UDP', 'SCTP'];
+const protocols = ['SCTP', 'TCP', 'UDP'];
 const subsetsOf = (object: AnyObject): Subset[] => object['subsets'] ?? [];
 
 export const endpointsKind = declareKind({
   resource: resources.endpoints,
+  createsOnUpdate: true,
   shortNames: ['ep'],
   defaults(object) {
     for (const { ports = [] } of subsetsOf(object)) for (const port of ports) port.protocol ??= 'TCP';
@@ -33,8 +34,9 @@ function validateSubset({ addresses = [], notReadyAddresses = [], ports = [] }: 
   const causes: StatusCause[] = [];
   if (addresses.length + notReadyAddresses.length === 0) causes.push(required(at, 'must specify `addresses` or `notReadyAddresses`'));
   for (const [list, items] of Object.entries({ addresses, notReadyAddresses })) {
-    for (const [index, { ip = '', hostname }] of items.entries()) {
-      causes.push(...invalids(`${at}.${list}[${index}].ip`, ip, ipAddress(ip)));
+    for (const [index, { ip = '', hostname, nodeName }] of items.entries()) {
+      if (nodeName) causes.push(...invalids(`${at}.${list}[${index}].nodeName`, nodeName, dnsSubdomain(nodeName)));
+      causes.push(...invalids(`${at}.${list}[${index}].ip`, ip, nonSpecialAddress(ip)));
       if (hostname) causes.push(...invalids(`${at}.${list}[${index}].hostname`, hostname, dnsLabel(hostname)));
     }
   }

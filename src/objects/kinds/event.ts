@@ -3,7 +3,7 @@ import { column, nameColumn, since, wideColumn } from '../print/columns.ts';
 import { resources } from '../resource.ts';
 import type { ObjectReference, StatusCause } from '../types/index.ts';
 import { invalid, invalids, required } from '../validation/causes.ts';
-import { qualifiedName } from '../validation/names.ts';
+import { pathSegment, qualifiedName } from '../validation/names.ts';
 import { declareKind } from './declare.ts';
 
 const about = (event: AnyObject): ObjectReference => event['involvedObject'] ?? {};
@@ -11,7 +11,15 @@ const fields = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersi
 
 export const eventKind = declareKind({
   resource: resources.events,
+  createsOnUpdate: true,
+  defaults(event) {
+    // No pointers in Go, and not left out when they are empty.
+    event['reportingComponent'] ??= '';
+    event['reportingInstance'] ??= '';
+  },
   shortNames: ['ev'],
+  // Of a name the reference demands no more here.
+  nameRule: pathSegment,
   validate: validateEvent,
   columns: [
     column('Last Seen', 'Time since the event was last seen.', (event, now) => since(lastSeen(event), now)),
@@ -24,7 +32,7 @@ export const eventKind = declareKind({
     wideColumn('First Seen', 'Time since the event was first seen.', (event, now) =>
       since(event['firstTimestamp'] ?? event['eventTime'], now),
     ),
-    wideColumn('Count', 'How often it was seen.', count, 'integer'),
+    wideColumn('Count', 'How often it was seen.', count),
     { ...nameColumn, priority: 1 },
   ],
   selectable: {
@@ -50,7 +58,7 @@ function count(event: AnyObject): number {
 }
 
 /** Events with eventTime are of the new sort and need a reporter; the others must agree with the namespace of what they are about. */
-function validateEvent(event: AnyObject): StatusCause[] {
+export function validateEvent(event: AnyObject): StatusCause[] {
   const { namespace } = event.metadata;
   const wanted = about(event).namespace ?? '';
   const mismatch = invalid('involvedObject.namespace', wanted, 'does not match event.namespace');

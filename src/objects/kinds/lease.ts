@@ -7,13 +7,14 @@ import { declareKind } from './declare.ts';
 
 export const leaseKind = declareKind({
   resource: resources.leases,
+  createsOnUpdate: true,
+  needsResourceVersion: true,
   validate({ spec = {} }) {
     const causes: StatusCause[] = [];
     if (spec.leaseDurationSeconds !== undefined && spec.leaseDurationSeconds <= 0) {
       causes.push(invalid('spec.leaseDurationSeconds', spec.leaseDurationSeconds, 'must be greater than 0'));
     }
     if (spec.leaseTransitions < 0) causes.push(invalid('spec.leaseTransitions', spec.leaseTransitions, negativeText));
-    if (spec.holderIdentity === '') causes.push(invalid('spec.holderIdentity', '', 'must not be empty'));
     return causes;
   },
   columns: [nameColumn, column('Holder', 'Who holds the lease.', ({ spec }) => spec?.holderIdentity ?? ''), ageColumn],

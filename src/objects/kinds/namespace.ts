@@ -6,6 +6,7 @@ import { declareKind, keep } from './declare.ts';
 
 export const namespaceKind = declareKind({
   resource: resources.namespaces,
+  returnsDeleted: true,
   shortNames: ['ns'],
   subresources: { status: true, finalize: true },
   nameRule: dnsLabel,

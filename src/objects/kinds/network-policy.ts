@@ -41,7 +41,7 @@ function validateSpec(spec: NonNullable<NetworkPolicy['spec']>): StatusCause[] {
   if (types.length > 2) causes.push(invalid('spec.policyTypes', types, 'may not specify more than two policyTypes'));
   else {
     for (const [index, type] of types.entries()) {
-      if (type !== 'Ingress' && type !== 'Egress') causes.push(notSupported(`spec.policyTypes[${index}]`, type, ['Egress', 'Ingress']));
+      if (type !== 'Ingress' && type !== 'Egress') causes.push(notSupported(`spec.policyTypes[${index}]`, type, ['Ingress', 'Egress']));
     }
   }
   return causes;

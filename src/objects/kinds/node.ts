@@ -4,7 +4,8 @@ import { ageColumn, column, nameColumn, orNone, wideColumn } from '../print/colu
 import { resources } from '../resource.ts';
 import type { NodeAddress, StatusCause, Taint } from '../types/index.ts';
 import { duplicate, forbidden, invalid, invalids, notSupported, required } from '../validation/causes.ts';
-import { cidr, labelValueRule, qualifiedName } from '../validation/names.ts';
+import { quantityNanos } from '../quantity.ts';
+import { cidr, labelValueRule, negativeText, qualifiedName } from '../validation/names.ts';
 import { declareKind } from './declare.ts';
 
 const rolePrefix = 'node-role.kubernetes.io/';
@@ -60,8 +61,13 @@ export const nodeKind = declareKind({
   selectable: { 'spec.unschedulable': ({ spec }) => spec?.unschedulable === true },
 });
 
-function validateNode({ spec = {} }: AnyObject): StatusCause[] {
+function validateNode({ spec = {}, status = {} }: AnyObject): StatusCause[] {
   const causes: StatusCause[] = [];
+  for (const list of ['capacity', 'allocatable']) {
+    for (const [name, amount] of Object.entries<string>(status[list] ?? {})) {
+      if ((quantityNanos(amount) ?? 0n) < 0n) causes.push(invalid(`status.${list}.${name}`, amount, negativeText));
+    }
+  }
   const cidrs: string[] = spec.podCIDRs ?? [];
   for (const [index, text] of cidrs.entries()) causes.push(...invalids(`spec.podCIDRs[${index}]`, text, cidr(text)));
   const families = cidrs.map((text) => tryParsePrefix(text)?.family);
@@ -71,13 +77,17 @@ function validateNode({ spec = {} }: AnyObject): StatusCause[] {
   }
   const seen = new Set<string>();
   for (const [index, taint] of ((spec.taints ?? []) as Taint[]).entries()) {
-    const at = `spec.taints[${index}]`;
+    const at = `metadata.taints[${index}]`;
     causes.push(...invalids(`${at}.key`, taint.key ?? '', qualifiedName(taint.key ?? '')));
     if (taint.value) causes.push(...invalids(`${at}.value`, taint.value, labelValueRule(taint.value)));
     if (!taint.effect) causes.push(required(`${at}.effect`));
     else if (!effects.includes(taint.effect)) causes.push(notSupported(`${at}.effect`, taint.effect, effects));
     const key = `${taint.key}:${taint.effect}`;
-    if (seen.has(key)) causes.push(duplicate(at, taint));
+    if (seen.has(key)) {
+      const shown = { Key: taint.key ?? '', Value: taint.value ?? '', Effect: taint.effect ?? '', TimeAdded: taint.timeAdded ?? null };
+      const { message, ...cause } = duplicate(at, shown);
+      causes.push({ ...cause, message: `${message}: taints must be unique by key and effect pair` });
+    }
     seen.add(key);
   }
   return causes;

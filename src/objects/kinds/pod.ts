@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { applyPodSpecDefaults, containersOf } from '../defaults/pod-spec.ts';
+import { applyPodDefaults, applyPodSpecDefaults, containersOf } from '../defaults/pod-spec.ts';
 import type { AnyObject } from '../kind.ts';
 import { ageColumn, column, nameColumn, orNone, wideColumn } from '../print/columns.ts';
 import { summarizePod } from '../print/pod-status.ts';
@@ -12,22 +12,28 @@ import { declareKind } from './declare.ts';
 
 export const podKind = declareKind({
   resource: resources.pods,
+  returnsDeleted: true,
   shortNames: ['po'],
   categories: ['all'],
   subresources: { status: true, binding: true },
   generationOf: ['spec'],
+  keepsOnStatusUpdate: ['ownerReferences'],
   defaults(pod) {
     pod.spec ??= {};
     applyPodSpecDefaults(pod.spec);
-    pod.spec.enableServiceLinks ??= true;
-    // What the Priority admission plugin sets when there are no priority classes.
-    pod.spec.priority ??= 0;
-    pod.spec.preemptionPolicy ??= 'PreemptLowerPriority';
+    applyPodDefaults(pod.spec);
     syncAddresses(pod.status, 'podIP', 'podIPs');
     syncAddresses(pod.status, 'hostIP', 'hostIPs');
   },
   onCreate(pod) {
+    // What the Priority admission plugin sets when there are no priority classes. It is no default: nobody owns it.
+    pod.spec.priority ??= 0;
+    pod.spec.preemptionPolicy ??= 'PreemptLowerPriority';
     pod.status = { phase: 'Pending', qosClass: qosClass(pod.spec) };
+  },
+  onUpdate({ spec }, { spec: before }) {
+    spec.priority ??= before.priority;
+    spec.preemptionPolicy ??= before.preemptionPolicy;
   },
   validate: (pod, old) => [...validatePodSpec(pod.spec, 'spec'), ...validateStatus(pod), ...(old ? validateUpdate(pod, old) : [])],
   columns: [

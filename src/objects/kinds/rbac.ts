@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { AnyObject } from '../kind.ts';
 import { ageColumn, column, nameColumn, wideColumn } from '../print/columns.ts';
 import { type Resource, resources } from '../resource.ts';
-import type { StatusCause } from '../types/index.ts';
-import { invalid, notSupported, required } from '../validation/causes.ts';
-import { pathSegment } from '../validation/names.ts';
+import type { LabelSelector, StatusCause } from '../types/index.ts';
+import { invalid, invalids, notSupported, required } from '../validation/causes.ts';
+import { validateLabelSelector } from '../validation/label-selector.ts';
+import { dnsSubdomain, pathSegment } from '../validation/names.ts';
 import { declareKind } from './declare.ts';
 
 const group = 'rbac.authorization.k8s.io';
@@ -25,18 +26,23 @@ interface Subject {
 const role = (resource: Resource) =>
   declareKind({
     resource,
+    createsOnUpdate: true,
     nameRule: pathSegment,
-    validate: (object) =>
-      ((object['rules'] ?? []) as Rule[]).flatMap((rule, index) => validateRule(rule, `rules[${index}]`, resource.namespaced)),
+    validate: (object) => [
+      ...((object['rules'] ?? []) as Rule[]).flatMap((rule, index) => validateRule(rule, `rules[${index}]`, resource.namespaced)),
+      ...(object['aggregationRule'] ? validateAggregation(object['aggregationRule'].clusterRoleSelectors ?? [], 'aggregationRule.clusterRoleSelectors') : []),
+    ],
     columns: [nameColumn, column('Created At', 'When the object was created.', ({ metadata }) => metadata.creationTimestamp ?? '', 'date')],
   });
 
 const binding = (resource: Resource) =>
   declareKind({
     resource,
+    createsOnUpdate: true,
     nameRule: pathSegment,
     defaults(object) {
-      if (object['roleRef']) object['roleRef'].apiGroup ||= group;
+      object['roleRef'] ??= {};
+      object['roleRef'].apiGroup ||= group;
       for (const subject of subjectsOf(object)) if (subject.kind === 'User' || subject.kind === 'Group') subject.apiGroup ||= group;
     },
     validate: (object, old) => [
@@ -90,20 +96,31 @@ function validateRule(
   return causes;
 }
 
-function validateRoleRef({ apiGroup, kind, name }: Subject, namespaced: boolean): StatusCause[] {
-  const causes: StatusCause[] = [];
-  const supported = namespaced ? ['ClusterRole', 'Role'] : ['ClusterRole'];
-  if (apiGroup !== group) causes.push(notSupported('roleRef.apiGroup', apiGroup ?? '', [group]));
-  if (!supported.includes(kind ?? '')) causes.push(notSupported('roleRef.kind', kind ?? '', supported));
-  if (!name) causes.push(required('roleRef.name'));
-  return causes;
+function validateAggregation(selectors: readonly LabelSelector[], at: string): StatusCause[] {
+  if (selectors.length === 0) return [required(at, 'at least one clusterRoleSelector required if aggregationRule is non-nil')];
+  return selectors.flatMap((selector, index) => {
+    const causes = validateLabelSelector(selector, `${at}[${index}]`);
+    return causes.length > 0 ? [...causes, invalid(`${at}[${index}]`, selector, 'invalid label selector.')] : [];
+  });
 }
 
-function validateSubject({ kind, name, namespace }: Subject, at: string, namespaced: boolean): StatusCause[] {
+function validateRoleRef({ apiGroup, kind, name }: Subject, namespaced: boolean): StatusCause[] {
   const causes: StatusCause[] = [];
-  const supported = ['Group', 'ServiceAccount', 'User'];
+  const supported = namespaced ? ['Role', 'ClusterRole'] : ['ClusterRole'];
+  if (apiGroup !== group) causes.push(notSupported('roleRef.apiGroup', apiGroup ?? '', [group]));
+  if (!supported.includes(kind ?? '')) causes.push(notSupported('roleRef.kind', kind ?? '', supported));
+  return [...causes, ...(name ? invalids('roleRef.name', name, pathSegment(name)) : [required('roleRef.name')])];
+}
+
+function validateSubject({ kind, apiGroup = '', name, namespace }: Subject, at: string, namespaced: boolean): StatusCause[] {
+  const causes: StatusCause[] = [];
+  const supported = ['ServiceAccount', 'User', 'Group'];
   if (!name) causes.push(required(`${at}.name`));
   if (!supported.includes(kind ?? '')) causes.push(notSupported(`${at}.kind`, kind ?? '', supported));
-  else if (kind === 'ServiceAccount' && !namespaced && !namespace) causes.push(required(`${at}.namespace`));
+  else if (kind === 'ServiceAccount') {
+    if (name) causes.push(...invalids(`${at}.name`, name, dnsSubdomain(name)));
+    if (apiGroup !== '') causes.push(notSupported(`${at}.apiGroup`, apiGroup, ['']));
+    if (!namespaced && !namespace) causes.push(required(`${at}.namespace`));
+  } else if (apiGroup !== group) causes.push(notSupported(`${at}.apiGroup`, apiGroup, [group]));
   return causes;
 }

@@ -1,4 +1,4 @@
-import { applyPodSpecDefaults } from '../defaults/pod-spec.ts';
+import { applyTemplateDefaults } from '../defaults/pod-spec.ts';
 import { ageColumn, column, nameColumn, templateColumns } from '../print/columns.ts';
 import { resources } from '../resource.ts';
 import { declareKind } from './declare.ts';
@@ -13,13 +13,13 @@ export const replicaSetKind = declareKind({
   defaults(replicaSet) {
     const spec = (replicaSet.spec ??= {});
     spec.replicas ??= 1;
-    if (spec.template) applyPodSpecDefaults((spec.template.spec ??= {}));
+    applyTemplateDefaults(spec);
   },
   onCreate(replicaSet) {
     replicaSet.status = { replicas: 0 };
   },
   validate: (replicaSet, old) => [
-    ...validateWorkload(replicaSet, old, 'replicaset'),
+    ...validateWorkload(replicaSet, old, 'deployment'),
     ...nonNegative(replicaSet.spec, 'spec', ['replicas', 'minReadySeconds']),
     ...nonNegative(replicaSet.status, 'status', ['replicas', 'readyReplicas', 'availableReplicas', 'observedGeneration']),
   ],
@@ -32,5 +32,4 @@ export const replicaSetKind = declareKind({
     ...templateColumns,
     selectorColumn,
   ],
-  selectable: { 'status.replicas': ({ status }) => status?.replicas ?? 0 },
 });

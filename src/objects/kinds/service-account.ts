@@ -4,6 +4,8 @@ import { declareKind } from './declare.ts';
 
 export const serviceAccountKind = declareKind({
   resource: resources.serviceAccounts,
+  returnsDeleted: true,
+  subresources: { token: true },
   shortNames: ['sa'],
   columns: [nameColumn, column('Secrets', 'Number of secrets named in it.', (account) => (account['secrets'] ?? []).length), ageColumn],
 });

@@ -9,6 +9,8 @@ import { declareKind } from './declare.ts';
 
 export const serviceKind = declareKind({
   resource: resources.services,
+  createsOnUpdate: true,
+  returnsDeleted: true,
   shortNames: ['svc'],
   categories: ['all'],
   subresources: { status: true },

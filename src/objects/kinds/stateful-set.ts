@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { applyPodSpecDefaults } from '../defaults/pod-spec.ts';
+import { applyTemplateDefaults } from '../defaults/pod-spec.ts';
 import type { AnyObject } from '../kind.ts';
 import { ageColumn, column, nameColumn, templateColumns } from '../print/columns.ts';
 import { resources } from '../resource.ts';
@@ -38,7 +38,7 @@ export const statefulSetKind = declareKind({
     spec.persistentVolumeClaimRetentionPolicy ??= {};
     spec.persistentVolumeClaimRetentionPolicy.whenDeleted ||= 'Retain';
     spec.persistentVolumeClaimRetentionPolicy.whenScaled ||= 'Retain';
-    if (spec.template) applyPodSpecDefaults((spec.template.spec ??= {}));
+    applyTemplateDefaults(spec);
   },
   onCreate(statefulSet) {
     statefulSet.status = { replicas: 0, availableReplicas: 0 };
@@ -48,6 +48,7 @@ export const statefulSetKind = declareKind({
     ...validateWorkload(statefulSet, undefined, 'statefulset'),
     ...nonNegative(statefulSet.spec, 'spec', ['replicas', 'minReadySeconds', 'revisionHistoryLimit']),
     ...validatePolicy(statefulSet),
+    ...validateUpdateStrategy(statefulSet.spec.updateStrategy, 'spec.updateStrategy'),
     ...(old ? validateUpdate(statefulSet, old) : []),
   ],
   columns: [
@@ -62,6 +63,17 @@ function validatePolicy({ spec }: AnyObject): StatusCause[] {
   const policies = ['OrderedReady', 'Parallel'];
   if (policies.includes(spec.podManagementPolicy)) return [];
   return [invalid('spec.podManagementPolicy', spec.podManagementPolicy, `must be '${policies.join("' or '")}'`)];
+}
+
+function validateUpdateStrategy({ type, rollingUpdate }: AnyObject['spec'], at: string): StatusCause[] {
+  switch (type) {
+    case 'OnDelete':
+      return rollingUpdate ? [invalid(`${at}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")] : [];
+    case 'RollingUpdate':
+      return nonNegative(rollingUpdate, `${at}.rollingUpdate`, ['partition']);
+    default:
+      return [invalid(at, { Type: type, RollingUpdate: rollingUpdate ?? null }, "must be 'RollingUpdate' or 'OnDelete'")];
+  }
 }
 
 function validateUpdate({ spec }: AnyObject, { spec: old }: AnyObject): StatusCause[] {

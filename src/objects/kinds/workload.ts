@@ -4,7 +4,7 @@ import type { AnyObject, TableColumn } from '../kind.ts';
 import { matchesLabelSelector } from '../label-selector.ts';
 import { orNone, wideColumn } from '../print/columns.ts';
 import { formatLabelSelector } from '../selectors.ts';
-import type { StatusCause } from '../types/index.ts';
+import type { LabelSelector, StatusCause } from '../types/index.ts';
 import { forbidden, invalid, notSupported, required } from '../validation/causes.ts';
 import { isEmptySelector, validateLabelSelector } from '../validation/label-selector.ts';
 import { validateAnnotations, validateLabels } from '../validation/metadata.ts';
@@ -18,29 +18,38 @@ export const selectorColumn: TableColumn = wideColumn('Selector', 'Label selecto
 /** Selector, template and their agreement. `name` is the kind as the texts name it, e.g. `deployment`. */
 export function validateWorkload({ spec = {} }: AnyObject, old: AnyObject | undefined, name: string): StatusCause[] {
   const causes: StatusCause[] = [];
-  const { selector, template } = spec;
-  if (!selector) causes.push(required('spec.selector'));
-  else {
-    causes.push(...validateLabelSelector(selector, 'spec.selector'));
+  const { selector, template = {} } = spec;
+  // Of a DaemonSet that has none it is only told that it matches nothing.
+  if (!selector && name !== 'daemonset') causes.push(required('spec.selector'));
+  const selectorCauses = selector ? validateLabelSelector(selector, 'spec.selector') : [];
+  causes.push(...selectorCauses);
+  if (selector) {
     if (isEmptySelector(selector)) causes.push(invalid('spec.selector', selector, `empty selector is invalid for ${name}`));
+    // A DaemonSet leaves it at what is wrong.
+    if (selectorCauses.length > 0 && name !== 'daemonset') causes.push(invalid('spec.selector', selector, 'invalid label selector'));
   }
-  if (!template?.spec) causes.push(required('spec.template'));
-  else {
-    const labels = template.metadata?.labels;
-    causes.push(...validateLabels(labels, 'spec.template.metadata.labels'));
-    causes.push(...validateAnnotations(template.metadata?.annotations, 'spec.template.metadata.annotations'));
-    if (selector && !isEmptySelector(selector) && !matchesLabelSelector(selector, labels)) {
-      causes.push(invalid('spec.template.metadata.labels', labels ?? null, '`selector` does not match template `labels`'));
-    }
-    causes.push(...validatePodSpec(template.spec, 'spec.template.spec'));
-    const { restartPolicy } = template.spec;
-    if (restartPolicy && restartPolicy !== 'Always')
-      causes.push(notSupported('spec.template.spec.restartPolicy', restartPolicy, ['Always']));
-    if (template.spec.activeDeadlineSeconds !== undefined) {
-      causes.push(forbidden('spec.template.spec.activeDeadlineSeconds', 'activeDeadlineSeconds in ReplicaSet is not Supported'));
-    }
-  }
+  causes.push(...validateTemplate(template, selector, 'spec.template', name, selectorCauses.length === 0));
   if (old && !isDeepStrictEqual(selector, old.spec?.selector)) causes.push(invalid('spec.selector', selector ?? null, immutableText));
+  return causes;
+}
+
+/** The texts tell of a Deployment what they tell of a ReplicaSet. */
+const named: Readonly<Record<string, string>> = { daemonset: 'DaemonSet', statefulset: 'StatefulSet' };
+
+function validateTemplate({ metadata, spec }: AnyObject, selector: LabelSelector | undefined, at: string, name: string, readable: boolean): StatusCause[] {
+  const labels = metadata?.labels;
+  const causes = [];
+  // Without a selector nothing is selected.
+  if (!selector || (readable && !isEmptySelector(selector) && !matchesLabelSelector(selector, labels))) {
+    causes.push(invalid(`${at}.metadata.labels`, labels ?? null, '`selector` does not match template `labels`'));
+  }
+  causes.push(...validateLabels(labels, `${at}.labels`), ...validateAnnotations(metadata?.annotations, `${at}.annotations`));
+  causes.push(...validatePodSpec(spec, `${at}.spec`));
+  const { restartPolicy } = spec;
+  if (restartPolicy && restartPolicy !== 'Always') causes.push(notSupported(`${at}.spec.restartPolicy`, restartPolicy, ['Always']));
+  if (spec.activeDeadlineSeconds !== undefined) {
+    causes.push(forbidden(`${at}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${named[name] ?? 'ReplicaSet'} is not Supported`));
+  }
   return causes;
 }
 

@@ -42,15 +42,16 @@ export const parameterTypes: Readonly<Record<string, 'integer' | 'boolean'>> = {
 
 export const deleteOptions = `${metaV1}.DeleteOptions`;
 export const status = `${metaV1}.Status`;
+const tokenRequest = 'k8s.io.api.authentication.v1.TokenRequest';
 const scaleMessage = 'k8s.io.api.autoscaling.v1.Scale';
 
-/** The patch formats that are always served; server-side apply is added where it is. */
+/** The patch formats; the last is server-side apply. */
 export const patchTypes = [
   'application/json-patch+json',
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
 ] as const;
-export const applyPatchType = 'application/apply-patch+yaml';
 
 export const gvkOf = ({ resource: { group, version, kind } }: KindDeclaration): GroupVersionKind => ({ group, version, kind });
 
@@ -72,9 +73,19 @@ export function operationsOf(kind: KindDeclaration): Operation[] {
     body: undefined,
     answer: `${schema}List`,
   };
+  const post: Operation = {
+    ...collection,
+    method: 'post',
+    id: id('create'),
+    action: 'post',
+    queryParameters: writeParameters,
+    body: schema,
+    answer: schema,
+  };
+  if (kind.review) return [post];
   const operations: Operation[] = [
     list,
-    { ...collection, method: 'post', id: id('create'), action: 'post', queryParameters: writeParameters, body: schema, answer: schema },
+    post,
     {
       ...collection,
       method: 'delete',
@@ -104,6 +115,10 @@ export function operationsOf(kind: KindDeclaration): Operation[] {
     });
   }
   if (subresources.status) operations.push(...itemOperations({ ...item, path: `${item.path}/status` }, id, 'Status', schema));
+  if (subresources.token) {
+    const gvkOfToken = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
+    operations.push({ ...item, ...post, path: `${item.path}/token`, pathParameters: item.pathParameters, gvk: gvkOfToken, id: id('create', 'Token'), body: tokenRequest, answer: tokenRequest });
+  }
   if (subresources.scale) {
     const scale = { ...item, path: `${item.path}/scale`, gvk: { group: 'autoscaling', version: 'v1', kind: 'Scale' } };
     operations.push(...itemOperations(scale, id, 'Scale', scaleMessage));

@@ -2,6 +2,7 @@
 // that references point to differs.
 import { type FieldSchema, findMessage, type MessageSchema, messageSchema } from '../schema/table.ts';
 import { type SpecialForm, specialForm } from '../schema/wire-forms.ts';
+import { optionalFields } from './optional-fields.ts';
 
 export interface GroupVersionKind {
   readonly group: string;
@@ -23,6 +24,7 @@ export interface OpenApiSchema {
   'x-kubernetes-patch-strategy'?: string;
   'x-kubernetes-list-type'?: string;
   'x-kubernetes-list-map-keys'?: string[];
+  'x-kubernetes-map-type'?: string;
   'x-kubernetes-group-version-kind'?: GroupVersionKind[];
 }
 
@@ -84,26 +86,32 @@ function objectSchema(message: MessageSchema, refPrefix: string): OpenApiSchema 
   const required: string[] = [];
   for (const [name, field] of message.byName) {
     properties[name] = fieldSchema(field, refPrefix);
-    if (field.always) required.push(name);
+    if (field.always && !optionalFields.has(`${message.name}.${name}`)) required.push(name);
   }
-  return { type: 'object', ...(Object.keys(properties).length > 0 && { properties }), ...(required.length > 0 && { required }) };
+  return {
+    type: 'object',
+    ...(Object.keys(properties).length > 0 && { properties }),
+    ...(required.length > 0 && { required }),
+    ...(message.atomic && atomicMap),
+  };
 }
 
 function fieldSchema(field: FieldSchema, refPrefix: string): OpenApiSchema {
   const value: OpenApiSchema = field.scalar ? { ...scalars[field.scalar] } : { $ref: `${refPrefix}${componentName(field.message)}` };
-  if (field.shape === 'map') return { type: 'object', additionalProperties: value };
+  if (field.shape === 'map') return { type: 'object', additionalProperties: value, ...(field.atomicMap && atomicMap) };
   if (field.shape === 'list') return { type: 'array', items: value, ...listExtensions(field) };
   return field.retainKeys ? { ...value, 'x-kubernetes-patch-strategy': 'retainKeys' } : value;
 }
 
-function listExtensions({ mergeKey, retainKeys }: FieldSchema): OpenApiSchema {
-  if (mergeKey === undefined) return { 'x-kubernetes-list-type': 'atomic' };
-  const strategy = { 'x-kubernetes-patch-strategy': retainKeys ? 'merge,retainKeys' : 'merge' };
-  if (mergeKey === '') return { 'x-kubernetes-list-type': 'set', ...strategy };
+const atomicMap: OpenApiSchema = { 'x-kubernetes-map-type': 'atomic' };
+
+/** Strategic merge patch and server-side apply say each by itself how a list merges. */
+function listExtensions({ mergeKey, retainKeys, listType }: FieldSchema): OpenApiSchema {
+  const { type, keys } = listType!;
   return {
-    'x-kubernetes-list-type': 'map',
-    'x-kubernetes-list-map-keys': [mergeKey],
-    'x-kubernetes-patch-merge-key': mergeKey,
-    ...strategy,
+    'x-kubernetes-list-type': type,
+    ...(type === 'map' && { 'x-kubernetes-list-map-keys': [...keys] }),
+    ...(mergeKey && { 'x-kubernetes-patch-merge-key': mergeKey }),
+    ...(mergeKey !== undefined && { 'x-kubernetes-patch-strategy': retainKeys ? 'merge,retainKeys' : 'merge' }),
   };
 }

@@ -1,6 +1,6 @@
 // OpenAPI v2 as gnostic's protobuf (openapi_v2/OpenAPIv2.proto): what kubectl up to 1.28 needs for create, apply and explain.
 import { Writer } from 'protobufjs/minimal.js';
-import { kinds } from '../kinds.ts';
+import { servedKinds } from '../kinds.ts';
 import { type Operation, operationsOf, parameterTypes, patchTypes } from './operations.ts';
 import { componentName, componentSchemas, type OpenApiSchema } from './schemas.ts';
 import { gvksOf } from './v3.ts';
@@ -11,7 +11,7 @@ type Write = (writer: Writer) => void;
 
 /** The whole API as `application/com.github.proto-openapi.spec.v2@v1.0+protobuf`. Made anew by each call (tens of milliseconds): keep it. */
 export function openApiV2Protobuf(): Uint8Array {
-  const operations = kinds.flatMap(operationsOf);
+  const operations = servedKinds.flatMap(operationsOf);
   const messages = new Set(operations.flatMap(({ body, answer }) => (body ? [body, answer] : [answer])));
   const schemas = componentSchemas(messages, refPrefix, gvksOf);
   const writer = Writer.create();

@@ -1,14 +1,10 @@
 import { createHash } from 'node:crypto';
-import { kinds } from '../kinds.ts';
+import { servedKinds } from '../kinds.ts';
+import { atomicMaps, atomicMessages, listTypes } from '../schema/list-types.ts';
 import { metaV1 } from '../schema/table.ts';
 import tables from '../schema/kubernetes.json' with { type: 'json' };
-import { applyPatchType, deleteOptions, gvkOf, type Operation, operationsOf, parameterTypes, patchTypes, status } from './operations.ts';
+import { deleteOptions, gvkOf, type Operation, operationsOf, parameterTypes, patchTypes, status } from './operations.ts';
 import { componentName, componentSchemas, type GroupVersionKind } from './schemas.ts';
-
-export interface OpenApiOptions {
-  /** Whether server-side apply is served, so that PATCH lists its content type. */
-  readonly serverSideApply?: boolean;
-}
 
 const refPrefix = '#/components/schemas/';
 const patchComponent = `${metaV1}.Patch`;
@@ -17,11 +13,12 @@ const patchComponent = `${metaV1}.Patch`;
 const documentName = (group: string, version: string): string => (group ? `apis/${group}/${version}` : `api/${version}`);
 
 /** What `/openapi/v3` answers: each group-version's document and its hash. */
-export function openApiV3Paths(options: OpenApiOptions = {}): { paths: Record<string, { serverRelativeURL: string }> } {
+export function openApiV3Paths(): { paths: Record<string, { serverRelativeURL: string }> } {
   // The hash stands for the content: the tables, what is served, and how. Hashing the documents would mean to make them all at start-up.
-  const content = JSON.stringify([tables, kinds.map(({ resource, subresources }) => [resource, subresources]), options]);
+  const served = servedKinds.map(({ resource, subresources }) => [resource, subresources]);
+  const content = JSON.stringify([tables, listTypes, [...atomicMessages], [...atomicMaps], patchTypes, served]);
   const hash = createHash('sha256').update(content).digest('hex').toUpperCase();
-  const names = new Set(kinds.map(({ resource }) => documentName(resource.group, resource.version)));
+  const names = new Set(servedKinds.map(({ resource }) => documentName(resource.group, resource.version)));
   return {
     paths: Object.fromEntries([...names].toSorted().map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hash}` }])),
   };
@@ -31,8 +28,8 @@ export function openApiV3Paths(options: OpenApiOptions = {}): { paths: Record<st
  * The OpenAPI v3 document of a group-version, as a value to be written as JSON; undefined when nothing of it is served. Made anew by each call
  * (some 10 ms for core/v1): keep it.
  */
-export function openApiV3Document(group: string, version: string, options: OpenApiOptions = {}): object | undefined {
-  const served = kinds.filter(({ resource }) => resource.group === group && resource.version === version);
+export function openApiV3Document(group: string, version: string): object | undefined {
+  const served = servedKinds.filter(({ resource }) => resource.group === group && resource.version === version);
   if (served.length === 0) return undefined;
   const operations = served.flatMap(operationsOf);
   const messages = new Set([deleteOptions, status]);
@@ -51,7 +48,7 @@ export function openApiV3Document(group: string, version: string, options: OpenA
         schema: { type: 'string', uniqueItems: true },
       })),
     };
-    paths[operation.path]![operation.method] = renderOperation(operation, options);
+    paths[operation.path]![operation.method] = renderOperation(operation);
   }
   return {
     openapi: '3.0.0',
@@ -66,11 +63,10 @@ export function openApiV3Document(group: string, version: string, options: OpenA
   };
 }
 
-function renderOperation(operation: Operation, options: OpenApiOptions): object {
+function renderOperation(operation: Operation): object {
   const content = (message: string, types: readonly string[]) =>
     Object.fromEntries(types.map((type) => [type, { schema: { $ref: refPrefix + componentName(message) } }]));
-  const patches = options.serverSideApply ? [applyPatchType, ...patchTypes] : patchTypes;
-  const body = operation.body === '' ? content(patchComponent, patches) : operation.body ? content(operation.body, ['*/*']) : undefined;
+  const body = operation.body === '' ? content(patchComponent, patchTypes) : operation.body ? content(operation.body, ['*/*']) : undefined;
   return {
     operationId: operation.id,
     parameters: operation.queryParameters.map((name) => ({
@@ -98,9 +94,9 @@ const byMessage = new Map<string, GroupVersionKind[]>([
   ['k8s.io.api.autoscaling.v1.Scale', [scaleKind]],
   [status, [{ group: '', version: 'v1', kind: 'Status' }]],
 ]);
-for (const kind of kinds) {
+for (const kind of servedKinds) {
   const gvk = gvkOf(kind);
-  byMessage.set(kind.schema, [gvk]);
+  byMessage.set(kind.schema, [...(byMessage.get(kind.schema) ?? []), gvk]);
   byMessage.set(`${kind.schema}List`, [{ ...gvk, kind: `${gvk.kind}List` }]);
 }
 

@@ -8,6 +8,7 @@
 //   flags  ! always present in Go's JSON; ~KEY merged by strategic merge patch on KEY (~ alone: list of primitives, as a set);
 //          ^ retainKeys; % replaced
 import tables from './kubernetes.json' with { type: 'json' };
+import { atomicMaps, atomicMessages, keyDefaults, listTypes } from './list-types.ts';
 
 type ScalarType = 'string' | 'bytes' | 'bool' | 'int32' | 'int64' | 'double';
 
@@ -30,13 +31,26 @@ export interface FieldSchema {
   /** Strategic merge patch: key of list items; '' merges primitives as a set; undefined replaces the list. */
   readonly mergeKey: string | undefined;
   readonly retainKeys: boolean;
+  /** Server-side apply: what a list is, undefined when it is no list. */
+  readonly listType: ListType | undefined;
+  /** Server-side apply: a map that is owned as a whole. */
+  readonly atomicMap: boolean;
+  /** What it is when left out, as the key of a list item. */
+  readonly keyDefault: string | number | boolean | undefined;
 }
+
+/** `x-kubernetes-list-type`; a map has the names of the fields that identify its items, in order of names. */
+export type ListType =
+  | { readonly type: 'atomic' | 'set'; readonly keys: readonly [] }
+  | { readonly type: 'map'; readonly keys: readonly string[] };
 
 export interface MessageSchema {
   /** Full name, e.g. `k8s.io.api.core.v1.Pod`. */
   readonly name: string;
   /** Whether apiVersion and kind belong to it. */
   readonly typed: boolean;
+  /** Server-side apply: owned as a whole (`x-kubernetes-map-type`). */
+  readonly atomic: boolean;
   /** As in protobuf; embedded structs are one field. */
   readonly fields: readonly FieldSchema[];
   readonly byNumber: ReadonlyMap<number, FieldSchema>;
@@ -80,21 +94,24 @@ export function messageSchema(name: string): MessageSchema {
 function parseMessage(name: string, packageName: string, line: string): MessageSchema {
   const parts = line === '' ? [] : line.split(';');
   const typed = parts[0] === '@';
-  const fields = (typed ? parts.slice(1) : parts).map((text) => parseField(text, packageName));
+  const fields = (typed ? parts.slice(1) : parts).map((text) => parseField(text, packageName, name));
   const byName = new Map<string, FieldSchema>();
   for (const field of fields) {
     if (!field.inline) byName.set(field.name, field);
     else for (const [inner, schema] of messageSchema(field.message).byName) byName.set(inner, schema);
   }
-  return { name, typed, fields, byNumber: new Map(fields.map((field) => [field.number, field])), byName };
+  return { name, typed, atomic: atomicMessages.has(name), fields, byNumber: new Map(fields.map((field) => [field.number, field])), byName };
 }
 
-function parseField(text: string, packageName: string): FieldSchema {
+function parseField(text: string, packageName: string, messageName: string): FieldSchema {
   const [number = '', name = '', type = '', ...flags] = text.split(' ');
   const shape = type.startsWith('[]') ? 'list' : type.startsWith('{}') ? 'map' : 'single';
   const pointer = type.startsWith('*');
   const base = type.slice(pointer ? 1 : shape === 'single' ? 0 : 2);
   const scalar = scalars.has(base) ? (base as ScalarType) : undefined;
+  const mergeKey = flags.find((flag) => flag.startsWith('~'))?.slice(1);
+  const always = flags.includes('!');
+  const path = `${messageName}.${name}`;
   return {
     name,
     number: Number(number),
@@ -102,12 +119,24 @@ function parseField(text: string, packageName: string): FieldSchema {
     message: scalar ? '' : base.includes('.') ? base : `${packageName}.${base}`,
     shape,
     pointer,
-    always: flags.includes('!'),
+    always,
     inline: name === '=',
-    mergeKey: flags.find((flag) => flag.startsWith('~'))?.slice(1),
+    mergeKey,
     retainKeys: flags.includes('^'),
+    listType: shape === 'list' ? listTypeOf(path, mergeKey) : undefined,
+    atomicMap: shape === 'map' && atomicMaps.has(path),
+    keyDefault: keyDefaults[path] ?? (always && shape === 'single' && scalar ? zeroOf(scalar) : undefined),
   };
 }
+
+function listTypeOf(path: string, mergeKey: string | undefined): ListType {
+  const given = listTypes[path] ?? (mergeKey === undefined ? 'atomic' : mergeKey || 'set');
+  return given === 'atomic' || given === 'set' ? { type: given, keys: [] } : { type: 'map', keys: given.split(' ').toSorted() };
+}
+
+/** Go's zero value, as JSON. */
+export const zeroOf = (scalar: ScalarType): string | number | boolean =>
+  scalar === 'bool' ? false : scalar === 'string' || scalar === 'bytes' ? '' : 0;
 
 /** Message name of a kind, e.g. (`apps/v1`, `Deployment`) to `k8s.io.api.apps.v1.Deployment`. Undefined when unknown. */
 export function messageOfKind(apiVersion: string, kind: string): string | undefined {

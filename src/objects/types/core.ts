@@ -1,4 +1,5 @@
 import type { Condition, IntOrString, KubeObject, ObjectReference } from './meta.ts';
+import type { Affinity, TopologySpreadConstraint } from './scheduling.ts';
 
 export interface Namespace extends KubeObject {
   spec?: { finalizers?: string[] };
@@ -13,6 +14,7 @@ export interface Node extends KubeObject {
     conditions?: Condition[];
     addresses?: NodeAddress[];
     nodeInfo?: Record<string, string>;
+    daemonEndpoints?: { kubeletEndpoint?: { Port: number } };
   };
 }
 
@@ -57,6 +59,12 @@ export interface PodSpec {
   serviceAccountName?: string;
   tolerations?: Toleration[];
   readinessGates?: { conditionType: string }[];
+  affinity?: Affinity;
+  topologySpreadConstraints?: TopologySpreadConstraint[];
+  schedulerName?: string;
+  schedulingGates?: { name: string }[];
+  preemptionPolicy?: string;
+  overhead?: Record<string, string>;
 }
 
 export interface Container {
@@ -73,6 +81,9 @@ export interface Container {
   /** On an init container, `Always` makes it a sidecar. */
   restartPolicy?: 'Always';
   imagePullPolicy?: string;
+  stdin?: boolean;
+  stdinOnce?: boolean;
+  tty?: boolean;
 }
 
 export interface ContainerPort {
@@ -160,6 +171,7 @@ export interface ServiceSpec {
   externalIPs?: string[];
   externalName?: string;
   loadBalancerIP?: string;
+  loadBalancerClass?: string;
   loadBalancerSourceRanges?: string[];
   sessionAffinity?: 'None' | 'ClientIP';
   sessionAffinityConfig?: { clientIP?: { timeoutSeconds?: number } };

@@ -16,6 +16,18 @@ export interface ObjectMeta {
   annotations?: Record<string, string>;
   ownerReferences?: OwnerReference[];
   finalizers?: string[];
+  managedFields?: ManagedFieldsEntry[];
+}
+
+/** Who set which fields (server-side apply). Entries of requests may be anything. */
+export interface ManagedFieldsEntry {
+  manager?: string;
+  operation?: string;
+  apiVersion?: string;
+  time?: string;
+  fieldsType?: string;
+  fieldsV1?: object;
+  subresource?: string;
 }
 
 export interface OwnerReference {

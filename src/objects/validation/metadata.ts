@@ -4,6 +4,9 @@ import type { OwnerReference, StatusCause } from '../types/index.ts';
 import { forbidden, invalid, invalids, required, tooLong } from './causes.ts';
 import { dnsLabel, immutableText, labelValueRule, type NameRule, qualifiedName } from './names.ts';
 
+/** Finalizers that need no domain: the garbage collector's, and that of namespaces. */
+const standardFinalizers: ReadonlySet<string> = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+
 /** All annotations together, keys and values (apimachinery's TotalAnnotationSizeLimitB). */
 const annotationBytes = 256 * 1024;
 
@@ -25,7 +28,15 @@ export function validateMetadata(object: AnyObject, old: AnyObject | undefined, 
   causes.push(...validateAnnotations(metadata.annotations, 'metadata.annotations'));
   causes.push(...validateOwners(metadata.ownerReferences ?? []));
   for (const [index, finalizer] of (metadata.finalizers ?? []).entries()) {
-    causes.push(...invalids(`metadata.finalizers[${index}]`, finalizer, qualifiedName(finalizer)));
+    const at = `metadata.finalizers[${index}]`;
+    causes.push(...invalids('metadata.finalizers', finalizer, qualifiedName(finalizer)));
+    if (!finalizer.includes('/') && !standardFinalizers.has(finalizer)) {
+      causes.push(invalid(at, finalizer, 'name is neither a standard finalizer name nor is it fully qualified'));
+    }
+  }
+  const finalizers = metadata.finalizers ?? [];
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
+    causes.push(invalid('metadata.finalizers', finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'));
   }
   if (old) causes.push(...validateMetadataUpdate(object, old));
   return causes;
@@ -71,12 +82,15 @@ export function validateAnnotations(annotations: Readonly<Record<string, string>
 
 function validateOwners(owners: readonly OwnerReference[]): StatusCause[] {
   const causes: StatusCause[] = [];
-  for (const [index, owner] of owners.entries()) {
-    const at = `metadata.ownerReferences[${index}]`;
-    if (!owner.apiVersion) causes.push(invalid(`${at}.apiVersion`, owner.apiVersion ?? '', 'version must not be empty'));
-    if (!owner.kind) causes.push(invalid(`${at}.kind`, owner.kind ?? '', 'must not be empty'));
-    if (!owner.name) causes.push(invalid(`${at}.name`, owner.name ?? '', 'must not be empty'));
-    if (!owner.uid) causes.push(invalid(`${at}.uid`, owner.uid ?? '', 'must not be empty'));
+  const at = 'metadata.ownerReferences';
+  for (const owner of owners) {
+    const { apiVersion = '', kind = '', name = '', uid = '' } = owner;
+    // More than one slash leaves nothing that could be a version.
+    if (apiVersion === '' || apiVersion.split('/').length > 2) causes.push(invalid(`${at}.apiVersion`, apiVersion, 'version must not be empty'));
+    for (const [field, value] of Object.entries({ kind, name, uid })) {
+      if (value === '') causes.push(invalid(`${at}.${field}`, value, `${field} must not be empty`));
+    }
+    if (apiVersion === 'v1' && kind === 'Event') causes.push(invalid(at, owner, '/v1, Kind=Event is disallowed from being an owner'));
   }
   const controllers = owners.filter(({ controller }) => controller);
   if (controllers.length > 1) {

@@ -11,6 +11,7 @@ const configKey = '[-._a-zA-Z0-9]+';
 const patterns = {
   label: new RegExp(`^${label}$`),
   subdomain: new RegExp(`^${subdomain}$`),
+  wildcard: new RegExp(`^\\*\\.${subdomain}$`),
   label1035: new RegExp(`^${label1035}$`),
   qualified: new RegExp(`^${qualified}$`),
   labelValue: new RegExp(`^${labelValue}$`),
@@ -43,6 +44,14 @@ export const dnsSubdomain: NameRule = (value) =>
     253,
     patterns.subdomain,
     `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${subdomain}')`,
+  );
+
+export const wildcardSubdomain: NameRule = (value) =>
+  check(
+    value,
+    253,
+    patterns.wildcard,
+    `a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '\\*\\.${subdomain}')`,
   );
 
 export const dns1035Label: NameRule = (value) =>
@@ -120,6 +129,18 @@ export const portNumber = (value: unknown): string[] =>
 
 export const ipAddress: NameRule = (value) =>
   tryParseAddress(value) ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+
+/** An address that something else can be reached at: not unspecified, loopback, link-local or link-local multicast. */
+export const nonSpecialAddress: NameRule = (value) => {
+  const address = tryParseAddress(value);
+  if (!address) return ipAddress(value);
+  const { text } = address;
+  if (text === '0.0.0.0' || text === '::') return [`may not be unspecified (${value})`];
+  if (text.startsWith('127.') || text === '::1') return ['may not be in the loopback range (127.0.0.0/8, ::1/128)'];
+  if (text.startsWith('169.254.') || /^fe[89ab]/i.test(text)) return ['may not be in the link-local range (169.254.0.0/16, fe80::/10)'];
+  if (text.startsWith('224.0.0.') || /^ff02:/i.test(text)) return ['may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)'];
+  return [];
+};
 
 export const cidr: NameRule = (value) => (tryParsePrefix(value) ? [] : ['must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)']);
 

@@ -5,7 +5,7 @@ import type { AnyObject } from '../kind.ts';
 import type { ServicePort, ServiceSpec, StatusCause } from '../types/index.ts';
 import { duplicate, forbidden, invalid, invalids, notSupported, required } from './causes.ts';
 import { validateLabels } from './metadata.ts';
-import { cidr, dnsLabel, dnsSubdomain, ipAddress, portName, portNumber, qualifiedName } from './names.ts';
+import { cidr, dnsLabel, dnsSubdomain, ipAddress, nonSpecialAddress, portName, portNumber, qualifiedName } from './names.ts';
 
 type Spec = ServiceSpec & { allocateLoadBalancerNodePorts?: boolean };
 
@@ -132,7 +132,9 @@ function validateTraffic(spec: Spec): StatusCause[] {
 
 function validateExternal(spec: Spec): StatusCause[] {
   const causes: StatusCause[] = [];
-  for (const [index, ip] of (spec.externalIPs ?? []).entries()) causes.push(...invalids(`spec.externalIPs[${index}]`, ip, ipAddress(ip)));
+  for (const [index, ip] of (spec.externalIPs ?? []).entries()) {
+    causes.push(...invalids(`spec.externalIPs[${index}]`, ip, nonSpecialAddress(ip)));
+  }
   const ranges = spec.loadBalancerSourceRanges ?? [];
   if (ranges.length > 0 && spec.type !== 'LoadBalancer') {
     causes.push(forbidden('spec.loadBalancerSourceRanges', "may only be used when `type` is 'LoadBalancer'"));

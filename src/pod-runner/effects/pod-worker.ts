@@ -1,7 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import { type Pod, resources } from '../../objects/client.ts';
+import { type Pod, type PodStatus, resources } from '../../objects/client.ts';
 import { backoffDelay } from '../../runtime/backoff.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/log.ts';
@@ -17,11 +17,16 @@ import {
   type Sandbox,
 } from '../machine/types.ts';
 import type { PodRunnerOptions } from '../options.ts';
-import { ContainerConfigError, containerEnvironment, type PodPlace } from '../render/environment.ts';
+import { containerEnvironment, type PodPlace } from '../render/environment.ts';
+import { ContainerConfigError } from '../render/errors.ts';
 import { launchSpec } from '../render/launch.ts';
 import { nameFiles } from '../render/name-files.ts';
 import { podStatus } from '../render/pod-status.ts';
+import { podFiles } from '../runtime/pod-files.ts';
 import type { HostPort, PodRef, Runtime } from '../runtime/runtime.ts';
+import { bindMounts } from '../volumes/mounts.ts';
+import type { NodeResources } from '../volumes/resource-value.ts';
+import { type PodVolumes, startPodVolumes } from './pod-volumes.ts';
 import { hasProbes, type Prober, startProber } from './prober.ts';
 import { createStatusWriter } from './status-writer.ts';
 
@@ -29,6 +34,8 @@ export interface PodWorkerParts {
   readonly options: PodRunnerOptions;
   readonly runtime: Runtime;
   readonly client: KubeClient;
+  /** What the node has. */
+  readonly resources: NodeResources;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -60,6 +67,9 @@ export interface PodWorker {
   /** Stops working; what runs goes on. */
   stop(): void;
   readonly pod: Pod;
+  readonly ref: PodRef;
+  /** The pod's status as it is now, whether or not it has been written. */
+  readonly status: PodStatus;
 }
 
 /** Runs one pod: gathers the facts, lets `step` decide, does what it says, and keeps the pod's status written. */
@@ -81,7 +91,23 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
   const probers = new Map<string, Prober>();
   const status = createStatusWriter(parts);
 
+  const volumesDir = podFiles(options.rootDir, ref.uid).volumesDir;
+  const volumes: PodVolumes | undefined = isSupervised(first)
+    ? undefined
+    : startPodVolumes(first, {
+        client: parts.client,
+        clock,
+        log,
+        dir: volumesDir,
+        resources: parts.resources,
+        isStatic,
+        onChange: () => poke(),
+      });
+
   const place = (): PodPlace => ({
+    ...(volumes ? { references: volumes.references } : {}),
+    volumesDir,
+    resources: parts.resources,
     nodeName: options.nodeName,
     hostIPs: options.nodeIPs,
     podIPs: pod.spec.hostNetwork ? options.nodeIPs : sandbox.phase === 'ready' ? sandbox.addresses : [],
@@ -95,6 +121,7 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
       gone,
       networkProblem: parts.networkProblem(),
       sandbox,
+      ...(volumes ? { volumes: volumes.state } : {}),
       runs: runtime.runs(ref.uid),
       probes: new Map([...probers].map(([name, { verdict }]) => [name, verdict])),
       configProblems: isSupervised(pod) ? new Map() : configProblems(pod, place()),
@@ -240,6 +267,7 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
 
   function stop(): void {
     stopped = true;
+    volumes?.stop();
     cancelWake?.();
     cancelDelete?.();
     status.stop();
@@ -251,8 +279,13 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
     get pod() {
       return pod;
     },
+    ref,
+    get status() {
+      return podStatus(state, facts(), { nodeIPs: options.nodeIPs }, status.current?.status);
+    },
     update(next) {
       pod = next;
+      volumes?.update(next);
       poke();
     },
     show(object) {
@@ -275,7 +308,7 @@ function configProblems(pod: Pod, place: PodPlace): Map<string, ConfigProblem> {
     const image = resolveImage(container);
     if (image.kind === 'unknown') problems.set(container.name, { kind: 'image', message: image.message });
     try {
-      containerEnvironment(pod, container, place);
+      bindMounts(pod, container, containerEnvironment(pod, container, place), place.volumesDir ?? '');
     } catch (error) {
       if (!(error instanceof ContainerConfigError)) throw error;
       problems.set(container.name, { kind: 'config', message: error.message });

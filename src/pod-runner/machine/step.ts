@@ -35,7 +35,8 @@ class Turn {
   /** A pod that is to run. */
   run(): void {
     const { pod } = this.facts;
-    if (!this.network()) return;
+    const volumes = this.volumes();
+    if (!this.network() || !volumes) return;
     for (const container of pod.spec.initContainers ?? []) {
       this.keep(container);
       const run = this.facts.runs.get(container.name);
@@ -47,6 +48,14 @@ class Turn {
     for (const container of pod.spec.containers) this.keep(container);
     const ends = pod.spec.containers.map((container) => this.endOf(container));
     if (ends.every((run) => run !== undefined)) this.finish(ends.every((run) => run.exitCode === 0) ? 'Succeeded' : 'Failed');
+  }
+
+  /** True when the pod has its volumes. One whose containers have run keeps those it had, also while they cannot be brought up to date. */
+  private volumes(): boolean {
+    const { volumes, runs } = this.facts;
+    if (!volumes || volumes.phase === 'ready' || runs.size > 0) return true;
+    if (volumes.phase === 'failed') this.tell(volumes.message, 'Warning', 'FailedMount', volumes.message);
+    return false;
   }
 
   /** True when the pod has the network that it is to have. */

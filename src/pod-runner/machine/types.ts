@@ -25,6 +25,9 @@ export type Sandbox =
       readonly at: number;
     };
 
+/** The pod's volumes, as the API has their content. `failed` carries why they cannot be made now. */
+export type Volumes = { readonly phase: 'pending' | 'ready' } | { readonly phase: 'failed'; readonly message: string };
+
 /** What the probes of one run have found so far. */
 export interface ProbeVerdict {
   /** Of which run. */
@@ -46,6 +49,8 @@ export interface PodFacts {
   /** Why no pod network can be made now; undefined when it can. */
   readonly networkProblem: string | undefined;
   readonly sandbox: Sandbox;
+  /** Undefined for a pod without volumes. */
+  readonly volumes?: Volumes;
   readonly runs: ReadonlyMap<string, ContainerRun>;
   readonly probes: ReadonlyMap<string, ProbeVerdict>;
   /** Containers that cannot be started as configured, and why. */

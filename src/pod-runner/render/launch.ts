@@ -1,6 +1,8 @@
 import type { Container, Pod } from '../../objects/client.ts';
 import { type BuiltInProgram, resolveImage } from '../images.ts';
-import { ContainerConfigError, containerEnvironment, type PodPlace, podHostname } from './environment.ts';
+import { type BindMount, bindMounts } from '../volumes/mounts.ts';
+import { containerEnvironment, type PodPlace, podHostname } from './environment.ts';
+import { ContainerConfigError } from './errors.ts';
 import { expandReferences } from './expand.ts';
 
 /** All that a runtime needs to know to start a container's process. */
@@ -13,6 +15,12 @@ export interface LaunchSpec {
   readonly environment: ReadonlyMap<string, string>;
   readonly workingDir: string;
   readonly hostname: string;
+  /** Standard input can be written to: never, as long as the container runs, or until the first who writes to it ends. */
+  readonly stdin: 'none' | 'open' | 'once';
+  /** The process has a terminal. */
+  readonly tty: boolean;
+  /** What it sees at places of its own, outer ones first. */
+  readonly mounts: readonly BindMount[];
 }
 
 /** The launch of a container. @throws ContainerConfigError when its configuration cannot be made. */
@@ -21,16 +29,19 @@ export function launchSpec(pod: Pod, container: Container, place: PodPlace): Lau
   if (image.kind === 'unknown') throw new ContainerConfigError(container.name, image.message);
   const environment = containerEnvironment(pod, container, place);
   const argv = (image.kind === 'program' ? image.args : image.argv).map((word) => expandReferences(word, environment));
+  const tty = Boolean(container.tty);
+  const variables = tty ? new Map([['TERM', 'xterm'], ...environment]) : environment;
   return {
     container: container.name,
     image: container.image ?? '',
     program: image.kind === 'program' ? image.program : undefined,
     argv,
     environment:
-      image.kind === 'program'
-        ? new Map([...environment, ['PODWIRE_POD', pod.metadata.name], ['PODWIRE_NODE', place.nodeName]])
-        : environment,
+      image.kind === 'program' ? new Map([...variables, ['PODWIRE_POD', pod.metadata.name], ['PODWIRE_NODE', place.nodeName]]) : variables,
     workingDir: container.workingDir || '/',
     hostname: podHostname(pod, place.nodeName),
+    stdin: container.stdin ? (container.stdinOnce ? 'once' : 'open') : 'none',
+    tty,
+    mounts: bindMounts(pod, container, environment, place.volumesDir ?? ''),
   };
 }

@@ -17,6 +17,8 @@ export interface NodeIdentity {
   readonly addresses: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly maxPods: number;
+  /** Port of the kubelet API; undefined when it is not served. */
+  readonly kubeletPort?: number | undefined;
 }
 
 /** Versions that kubectl shows: the API level that podwire follows, and podwire's own. */
@@ -45,6 +47,14 @@ export const nodeObject = (identity: NodeIdentity, machine: MachineFacts): Node 
   spec: {},
 });
 
+/** What the node has for pods, as quantities. */
+export const nodeResources = (machine: MachineFacts, maxPods: number): Record<string, string> => ({
+  cpu: String(machine.cpus),
+  memory: `${Math.floor(machine.memoryBytes / 1024)}Ki`,
+  'ephemeral-storage': `${Math.floor(machine.diskBytes / 1024)}Ki`,
+  pods: String(maxPods),
+});
+
 /**
  * The status of the Node (core/v1 NodeStatus). `problem` is why pods cannot be run now. Conditions of others stay, and a condition whose status
  * stays keeps its lastTransitionTime.
@@ -56,12 +66,7 @@ export function nodeStatus(
   previous: readonly Condition[],
   now: number,
 ): NonNullable<Node['status']> {
-  const resources = {
-    cpu: String(machine.cpus),
-    memory: `${Math.floor(machine.memoryBytes / 1024)}Ki`,
-    'ephemeral-storage': `${Math.floor(machine.diskBytes / 1024)}Ki`,
-    pods: String(identity.maxPods),
-  };
+  const resources = nodeResources(machine, identity.maxPods);
   const findings: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[] = [
     { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
     { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
@@ -86,6 +91,7 @@ export function nodeStatus(
         return { ...finding, lastHeartbeatTime: toTime(now), lastTransitionTime: since ?? toTime(now) };
       }),
     ],
+    ...(identity.kubeletPort === undefined ? {} : { daemonEndpoints: { kubeletEndpoint: { Port: identity.kubeletPort } } }),
     nodeInfo: {
       machineID: machine.machineID,
       systemUUID: machine.machineID,
@@ -107,4 +113,6 @@ export const nodeStatusHolds = (current: Node['status'], wanted: NonNullable<Nod
     current?.conditions?.some(
       (condition) => condition.type === type && condition.status === status && condition.reason === reason && condition.message === message,
     ),
-  ) && JSON.stringify(current?.addresses) === JSON.stringify(wanted.addresses);
+  ) &&
+  JSON.stringify(current?.addresses) === JSON.stringify(wanted.addresses) &&
+  current?.daemonEndpoints?.kubeletEndpoint?.Port === wanted.daemonEndpoints?.kubeletEndpoint?.Port;

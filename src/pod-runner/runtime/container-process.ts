@@ -17,7 +17,7 @@ const startErrorExitCode = 128;
 export function observe(record: ContainerRecord, files: PodFiles, bootID: string, deep: boolean, now: number): ContainerRecord {
   const { run, container } = record;
   if (run.phase === 'exited') return record;
-  const mark = (name: 'started' | 'exit' | 'listening'): string => files.mark(container, run.attempt, name);
+  const mark = (name: 'started' | 'exit' | 'listening' | 'problem'): string => files.mark(container, run.attempt, name);
   const sameBoot = record.bootID === bootID;
   const started = readIfThere(mark('started'));
   const process = record.process ?? (started === undefined ? undefined : parseStarted(started));
@@ -31,7 +31,7 @@ export function observe(record: ContainerRecord, files: PodFiles, bootID: string
   if (code !== undefined) {
     const finishedAt = writtenAt(mark('exit')) ?? now;
     if (process) return end(code, { finishedAt });
-    return end(startErrorExitCode, { finishedAt, reason: 'StartError', message: lastLine(files.log(container)) ?? `exit code ${code}` });
+    return end(startErrorExitCode, { finishedAt, reason: 'StartError', message: lastLine(mark('problem')) ?? `exit code ${code}` });
   }
   if (!sameBoot || (deep && !isAlive(seen))) {
     return end(unknownExitCode, {
@@ -54,9 +54,10 @@ export function saveRecord(files: PodFiles, record: ContainerRecord): void {
   writeWhole(files.record(record.container), `${JSON.stringify(record, undefined, 2)}\n`);
 }
 
-/** Removes the marks of a run that is over. */
+/** Removes the marks and pipes of a run that is over. */
 export function removeMarks(files: PodFiles, container: string, attempt: number): void {
-  for (const mark of ['started', 'exit', 'listening'] as const) rmSync(files.mark(container, attempt, mark), { force: true });
+  for (const mark of ['started', 'exit', 'listening', 'problem'] as const) rmSync(files.mark(container, attempt, mark), { force: true });
+  for (const end of ['out', 'err', 'in', 'keeper', 'tty']) rmSync(`${files.io(container, attempt)}.${end}`, { force: true });
 }
 
 /** SIGTERM to the container's first process now and SIGKILL after `grace` ms; returns what calls the SIGKILL off. */
@@ -71,7 +72,7 @@ export function stopProcess({ process, shim }: ContainerRecord, grace: number, c
   return clock.setTimer(grace, kill);
 }
 
-/** The last line of a log, out of its last 2,000 bytes. */
+/** The last line of a file, out of its last 2,000 bytes. */
 function lastLine(file: string): string | undefined {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   if (size === 0) return undefined;

@@ -5,14 +5,19 @@ import { programFile } from '../../runtime/program-files.ts';
 import { type Clock, sleep } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/log.ts';
 import type { ContainerRecord } from '../container-record.ts';
+import { PodRunnerError } from '../errors.ts';
 import { podExecCommand } from '../exec-command.ts';
 import type { ContainerRun } from '../machine/types.ts';
 import { shimCommand } from '../render/shim.ts';
 import { isAlive, observe, removeMarks, saveRecord, stopProcess } from './container-process.ts';
 import { programProblem } from './find-program.ts';
-import { rotateLog } from './logs.ts';
+import { attachTo, execIn } from './interaction.ts';
+import { removeLogFiles } from './log-file.ts';
 import { type PodFiles, podFiles, podUids, readRecords, removePodFiles, writeNameFiles } from './pod-files.ts';
-import type { FoundPod, PodRef, Runtime, StartRequest } from './runtime.ts';
+import type { OutputPump } from './output-pump.ts';
+import { createPortConnector } from './port-connector.ts';
+import { createPumps } from './pumps.ts';
+import type { ContainerAccess, FoundPod, PodRef, Runtime, StartRequest } from './runtime.ts';
 import type { Sandboxes } from './sandbox.ts';
 
 export interface NetnsRuntimeParts {
@@ -39,10 +44,12 @@ interface Tracked {
 }
 
 /** Pods as network namespaces, containers as processes in namespaces of their own (network, mount, hostname, process ids). */
-export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: NetnsRuntimeParts): Runtime {
+export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: NetnsRuntimeParts): Runtime & ContainerAccess {
   const bootID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const pods = new Map<string, Tracked>();
   const listeners = new Set<(uid: string) => void>();
+  const pumps = createPumps(clock, log);
+  const connector = createPortConnector({ clock, log });
   const openedAt = clock.monotonic();
   let cancelLook = clock.setTimer(startPatience + 100, lookAtAll);
 
@@ -85,6 +92,7 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
 
   function put(tracked: Tracked, record: ContainerRecord): void {
     tracked.records.set(record.container, record);
+    pumps.follow(tracked.files, record);
     if (record.run.phase === 'exited') {
       tracked.kills.get(record.container)?.();
       tracked.kills.delete(record.container);
@@ -101,18 +109,9 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
     for (const tracked of pods.values()) {
       for (const container of [...tracked.records.keys()]) {
         tryToLook(tracked, container, true);
-        tryToRotate(tracked.files.log(container));
       }
     }
     cancelLook = clock.setTimer(lookInterval, lookAtAll);
-  }
-
-  function tryToRotate(file: string): void {
-    try {
-      rotateLog(file);
-    } catch (error) {
-      log.error({ err: error, file }, 'a log could not be set aside');
-    }
   }
 
   async function start(tracked: Tracked, record: ContainerRecord, { launch, hostNetwork, files: nameFiles }: StartRequest): Promise<void> {
@@ -131,13 +130,23 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
       netns,
       exitFile: files.mark(record.container, attempt, 'exit'),
       startedFile: files.mark(record.container, attempt, 'started'),
+      problemFile: files.mark(record.container, attempt, 'problem'),
+      io: files.io(record.container, attempt),
+      stdin: launch.stdin !== 'none',
+      tty: launch.tty,
       filesDir: writeNameFiles(files, nameFiles),
       hostname: launch.hostname,
       workingDir: launch.workingDir,
+      mounts: launch.mounts,
+      scratchDir: files.scratchDir,
       environment,
       argv: builtIn,
     });
-    const shim = await startDetached(command, args, files.log(record.container));
+    // What a runner that was killed in the middle of this has left.
+    removeMarks(files, record.container, attempt);
+    const folders = [files.ioDir, files.logsDir, ...(launch.mounts.length > 0 ? [files.scratchDir] : [])];
+    for (const folder of folders) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const shim = await startDetached(command, args, files.mark(record.container, attempt, 'problem'));
     // The started mark may have been seen meanwhile: what it told is kept.
     const current = tracked.records.get(record.container) ?? record;
     if (current.run.attempt === attempt) put(tracked, { ...current, shim });
@@ -153,6 +162,7 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
         const tracked = track(ref);
         for (const record of records) {
           tracked.records.set(record.container, record);
+          pumps.follow(files, record);
           look(tracked, record.container, true);
         }
         const now = [...tracked.records.values()];
@@ -179,6 +189,10 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
         container: launch.container,
         ...(netns === undefined ? {} : { netns }),
         image: launch.image,
+        environment: Object.fromEntries(launch.environment),
+        workingDir: launch.workingDir,
+        stdin: launch.stdin,
+        tty: launch.tty,
         run,
         ...(last ? { last } : {}),
         bootID,
@@ -188,6 +202,8 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
       tracked.launching.add(launch.container);
       try {
         if (last) removeMarks(tracked.files, launch.container, last.attempt);
+        // The run before stays to be read; kubelet keeps one, too.
+        if (attempt > 1) removeLogFiles(tracked.files.log(launch.container, attempt - 2));
         await start(tracked, record, request);
         look(tracked, launch.container, false);
       } catch (error) {
@@ -222,12 +238,55 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
         throw error;
       }
     },
+    async interact({ uid }, container, request) {
+      const tracked = pods.get(uid);
+      const record = tracked?.records.get(container);
+      if (!tracked || !record) throw new PodRunnerError(`container ${container}`, 'is not running');
+      return execIn(record, tracked.files, request, { runner, clock, log });
+    },
+    attach({ uid }, container) {
+      const tracked = pods.get(uid);
+      const record = tracked?.records.get(container);
+      if (!tracked || record?.run.phase !== 'running') throw new PodRunnerError(`container ${container}`, 'is not running');
+      return attachTo(record, tracked.files, pumps.get(tracked.files, container, record.run.attempt), { runner, clock, log });
+    },
+    log({ uid }, container, attempt) {
+      const files = podFiles(root, uid);
+      let held: OutputPump | undefined;
+      // Held on to: it still knows how often the log was set aside once it has ended.
+      const pump = (): OutputPump | undefined => (held ??= pumps.get(files, container, attempt));
+      const running = (): boolean => {
+        const run = pods.get(uid)?.records.get(container)?.run;
+        return run?.attempt === attempt && run.phase !== 'exited';
+      };
+      return {
+        file: files.log(container, attempt),
+        turns: () => pump()?.turns ?? 0,
+        running,
+        open: () => pump()?.ended === false || running(),
+        subscribe(listener) {
+          const ofRuns = (changed: string): void => void (changed === uid && listener());
+          const unsubscribe = pump()?.subscribe(listener);
+          listeners.add(ofRuns);
+          return () => {
+            unsubscribe?.();
+            listeners.delete(ofRuns);
+          };
+        },
+      };
+    },
+    async connect(pod, hostNetwork, port) {
+      const netns = hostNetwork ? undefined : sandboxes.netns(pod.uid);
+      if (!hostNetwork && netns === undefined) throw new PodRunnerError(`pod ${pod.namespace}/${pod.name}`, 'has no network');
+      return connector.connect(netns, port);
+    },
     async removePod(pod) {
       const tracked = track(pod);
       const left = [...tracked.records.values()].filter(({ run, bootID: boot }) => run.phase !== 'exited' && boot === bootID);
       for (const record of left) stopProcess(record, 0, clock);
       for (let round = 0; round < 200 && left.some(isAlive); round++) await sleep(clock, 10);
       await sandboxes.remove(pod);
+      pumps.forget(tracked.files);
       tracked.watcher?.close();
       pods.delete(pod.uid);
       removePodFiles(tracked.files);
@@ -239,6 +298,8 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
     },
     close() {
       cancelLook();
+      pumps.close();
+      connector.close();
       for (const { watcher, kills } of pods.values()) {
         watcher?.close();
         for (const cancel of kills.values()) cancel();

@@ -3,15 +3,25 @@ import { join } from 'node:path';
 import { type ContainerRecord, parseContainerRecord } from '../container-record.ts';
 import type { NameFiles } from '../render/name-files.ts';
 
+type Mark = 'started' | 'exit' | 'listening' | 'problem';
+
 /** The files of one pod, `<root>/pods/<uid>/`. */
 export interface PodFiles {
   readonly dir: string;
   readonly sandboxFile: string;
   readonly filesDir: string;
-  readonly log: (container: string) => string;
+  readonly logsDir: string;
+  /** The log of one run. */
+  readonly log: (container: string, attempt: number) => string;
+  readonly volumesDir: string;
+  /** Where a container's own mounts keep what has no place on the node. */
+  readonly scratchDir: string;
+  readonly ioDir: string;
+  /** What the names of one run's pipes begin with. */
+  readonly io: (container: string, attempt: number) => string;
   readonly record: (container: string) => string;
   /** Written by the shims and by programs that announce themselves. */
-  readonly mark: (container: string, attempt: number, mark: 'started' | 'exit' | 'listening') => string;
+  readonly mark: (container: string, attempt: number, mark: Mark) => string;
 }
 
 /** uids are made by API servers; only their form is relied on, so that none can reach outside of the folder. */
@@ -22,7 +32,13 @@ export function podFiles(root: string, uid: string): PodFiles {
     dir,
     sandboxFile: join(dir, 'sandbox.json'),
     filesDir: join(dir, 'etc'),
-    log: (container) => join(dir, `${container}.log`),
+    // Folders of their own: what happens in them is not watched.
+    logsDir: join(dir, 'logs'),
+    log: (container, attempt) => join(dir, 'logs', `${container}.${attempt}.log`),
+    volumesDir: join(dir, 'volumes'),
+    scratchDir: join(dir, 'scratch'),
+    ioDir: join(dir, 'io'),
+    io: (container, attempt) => join(dir, 'io', `${container}.${attempt}`),
     record: (container) => join(dir, `${container}.json`),
     mark: (container, attempt, mark) => join(dir, `${container}.${attempt}.${mark}`),
   };

@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net';
 import type { ContainerRun } from '../machine/types.ts';
 import type { LaunchSpec } from '../render/launch.ts';
 import type { NameFiles } from '../render/name-files.ts';
+import type { ExecRequest, Interaction } from './interaction.ts';
 
 /** Which pod something belongs to. */
 export interface PodRef {
@@ -35,6 +37,19 @@ export interface StartRequest {
   readonly files: NameFiles;
 }
 
+/** The log of one run. */
+export interface ContainerLog {
+  readonly file: string;
+  /** How often the file was set aside. */
+  turns(): number;
+  /** The process runs. */
+  running(): boolean;
+  /** More may be written. */
+  open(): boolean;
+  /** Called when more was written, and when nothing more will be. */
+  subscribe(listener: () => void): () => void;
+}
+
 /**
  * What runs pods: the shape of CRI's RuntimeService (k8s.io/cri-api v1), so that network namespaces and a container runtime are two backends
  * of one thing. Everything survives the end of this process and is found again by the next.
@@ -62,4 +77,16 @@ export interface Runtime {
   onChange(listener: (uid: string) => void): () => void;
   /** Stops looking. What runs goes on. */
   close(): void;
+}
+
+/** What people do with containers, beside what the pod needs: the streaming part of CRI, and the logs. */
+export interface ContainerAccess {
+  /** Runs a command in a container with its streams in the caller's hands (Exec). @throws PodRunnerError when the container is not running. */
+  interact(pod: PodRef, container: string, request: ExecRequest): Promise<Interaction>;
+  /** Joins in on a container's own process (Attach). @throws PodRunnerError when the container is not running. */
+  attach(pod: PodRef, container: string): Interaction;
+  /** The log of one run of a container. */
+  log(pod: PodRef, container: string, attempt: number): ContainerLog;
+  /** Connects to a port inside the pod's network (PortForward). Rejects with kubelet's words. */
+  connect(pod: PodRef, hostNetwork: boolean, port: number): Promise<Socket>;
 }

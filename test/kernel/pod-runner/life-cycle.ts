@@ -78,8 +78,9 @@ t.test('a command of the host runs in namespaces of its own, with the files and 
   ];
   await node.run(podOf('shell', { image: 'debian', command: ['sh', '-c', script], env }));
   const pod = await readyPod(node, 'shell');
-  const log = join(node.options.rootDir!, 'pods', pod.metadata.uid!, 'main.log');
-  const text = await eventually('all is written', () => (/\nlo\n/.test(readFileSync(log, 'utf8')) ? readFileSync(log, 'utf8') : undefined));
+  const log = join(node.options.rootDir!, 'pods', pod.metadata.uid!, 'logs', 'main.0.log');
+  const written = (): string => readFileSync(log, 'utf8').replace(/^\S+Z stdout F /gm, '');
+  const text = await eventually('all is written', () => (/\nlo\n/.test(written()) ? written() : undefined));
   const ip = pod.status!.podIP!;
   t.equal(
     text.split('\n# This')[0],

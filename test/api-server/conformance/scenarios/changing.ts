@@ -1,0 +1,150 @@
+import { configMap, deployment } from '../manifests.ts';
+import type { Scenario } from '../scenario.ts';
+
+export const changing: readonly Scenario[] = [
+  {
+    name: 'patches in three ways, and status and scale alone',
+    files: { 'web.json': deployment, 'patch.yaml': 'spec:\n  paused: true\n' },
+    steps: [
+      { run: 'create -f web.json', stdout: /created/ },
+      {
+        run: 'patch deployment web -p \'{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"i"}]}}}}\'',
+        stdout: 'deployment.apps/web patched\n',
+      },
+      { run: "get deployment web -o jsonpath='{.spec.template.spec.containers[*].name}'", stdout: 'side main' },
+      {
+        run: 'patch deployment web --type=json -p \'[{"op":"test","path":"/spec/replicas","value":2},{"op":"replace","path":"/spec/replicas","value":4}]\'',
+        stdout: 'deployment.apps/web patched\n',
+      },
+      { run: 'patch deployment web --type=merge -p \'{"metadata":{"labels":{"x":"y"}}}\'', stdout: 'deployment.apps/web patched\n' },
+      {
+        run: 'patch deployment web --type=merge -p \'{"metadata":{"labels":{"x":"y"}}}\'',
+        stdout: 'deployment.apps/web patched (no change)\n',
+      },
+      { run: 'patch deployment web --patch-file patch.yaml', stdout: 'deployment.apps/web patched\n' },
+      { run: "get deployment web -o jsonpath='{.spec.replicas} {.metadata.labels.x} {.spec.paused}'", stdout: '4 y true' },
+      {
+        run: 'patch deployment web --subresource=scale --type=merge -p \'{"spec":{"replicas":1}}\'',
+        stdout: /^(scale.autoscaling|deployment.apps)\/web patched\n$/,
+      },
+      {
+        run: 'patch deployment web --subresource=status --type=merge -p \'{"status":{"collisionCount":7},"spec":{"replicas":9}}\'',
+        stdout: 'deployment.apps/web patched\n',
+      },
+      { run: "get deployment web -o jsonpath='{.spec.replicas} {.status.collisionCount}'", stdout: '1 7' },
+      { run: 'get deployment web --subresource=scale', stdout: /^NAME +DESIRED +AVAILABLE +AGE\nweb +1 +\d+ +\S+\n$/, server: 22 },
+      {
+        run: 'patch deployment web --type=json -p \'[{"op":"test","path":"/spec/replicas","value":2}]\'',
+        exit: 1,
+        stderr: /^The request is invalid: the server rejected our request due to an error in our request/,
+      },
+      {
+        run: 'patch deployment web --type=json -p \'[{"op":"remove","path":"/spec/none"}]\'',
+        exit: 1,
+        stderr: /^The request is invalid: the server rejected our request due to an error in our request/,
+      },
+      {
+        run: 'patch deployment web -p \'{"spec":{"replicas":"many"}}\'',
+        exit: 1,
+        stderr: /(cannot unmarshal string into Go struct field|unable to decode|invalid)/i,
+      },
+      {
+        run: 'patch deployment web -p \'{"spec":{"selector":{"matchLabels":{"app":"other"}}}}\'',
+        exit: 1,
+        stderr: /The Deployment "web" is invalid:/,
+      },
+      { run: 'patch deployment web --local -f web.json -p \'{"spec":{"replicas":7}}\' -o jsonpath={.spec.replicas}', exit: 1, stderr: /./ },
+      { run: 'patch -f web.json --local -p \'{"spec":{"replicas":7}}\' -o jsonpath={.spec.replicas}', stdout: '7' },
+      { run: 'patch deployment web -p nonsense', exit: 1, stderr: /^Error from server \(BadRequest\): / },
+    ],
+  },
+  {
+    name: 'labels and annotates',
+    steps: [
+      { run: 'create -f -', stdin: [configMap({}, 'a'), configMap({}, 'b')], stdout: /created/ },
+      { run: 'label configmap a tier=front colour=blue', stdout: 'configmap/a labeled\n' },
+      { run: 'label configmap a tier=front', stdout: 'configmap/a not labeled\n' },
+      { run: 'label configmap a tier=back', exit: 1, stderr: /'tier' already has a value \(front\), and --overwrite is false/ },
+      { run: 'label configmap a tier=back --overwrite', stdout: 'configmap/a labeled\n' },
+      { run: 'label configmaps --all seen=yes', stdout: /configmap\/a labeled\nconfigmap\/b labeled\n/ },
+      { run: 'label configmap a --list', stdout: [/^tier=back$/m, /^colour=blue$/m, /^seen=yes$/m] },
+      { run: 'label configmaps -l tier=back tier-', stdout: 'configmap/a unlabeled\n' },
+      { run: "label configmap a 'bad key=x'", exit: 1, stderr: /metadata\.labels: Invalid value: "bad key"/ },
+      { run: 'label configmap a k=v --dry-run=server', stdout: 'configmap/a labeled (server dry run)\n' },
+      {
+        run: 'label configmap a k=v --resource-version=1',
+        exit: 1,
+        stderr: /the object has been modified; please apply your changes to the latest version and try again/,
+      },
+      { run: 'annotate configmap a note=hello', stdout: /^configmap\/a annotated?\n$/ },
+      { run: 'annotate configmaps --all note=all --overwrite', stdout: [/configmap\/a annotated?\n/, /configmap\/b annotated?\n/] },
+      { run: 'annotate configmap a note-', stdout: /^configmap\/a annotated?\n$/ },
+      { run: "get configmap a -o jsonpath='{.metadata.labels} {.metadata.annotations}'", stdout: '{"colour":"blue","seen":"yes"} ' },
+    ],
+  },
+  {
+    name: 'edits and replaces',
+    files: { 'cm.json': configMap({ a: 'one' }), 'changed.json': configMap({ a: '2' }), 'new.json': configMap({ a: 'nine' }, 'new') },
+    steps: [
+      { run: 'create -f cm.json', stdout: /created/ },
+      { run: 'edit configmap settings', env: { KUBE_EDITOR: 'sed -i s/one/edited/' }, stdout: 'configmap/settings edited\n' },
+      { run: 'get configmap settings -o jsonpath={.data.a}', stdout: 'edited' },
+      { run: 'edit configmap settings', env: { KUBE_EDITOR: 'true' }, stdout: '', stderr: 'Edit cancelled, no changes made.\n' },
+      {
+        run: 'edit configmap settings -o json --save-config',
+        env: { KUBE_EDITOR: 'sed -i s/edited/again/' },
+        stdout: /"a": "again"[^]*last-applied-configuration/,
+      },
+      { run: 'edit configmap/settings', env: { KUBE_EDITOR: 'false' }, exit: 1, stderr: /there was a problem with the editor "false"/ },
+      { run: 'create --edit -f new.json', env: { KUBE_EDITOR: 'sed -i s/nine/ten/' }, stdout: /^configmap\/new (created|edited)\n$/ },
+      { run: 'replace -f changed.json', stdout: 'configmap/settings replaced\n' },
+      { run: 'get configmap settings -o json', stdout: /"a": "2"/ },
+      { run: 'replace --force -f cm.json', stdout: /^configmap "settings" deleted.*\nconfigmap\/settings replaced\n$/ },
+      {
+        run: 'replace -f -',
+        stdin: configMap({}, 'none'),
+        exit: 1,
+        stderr: /Error from server \(NotFound\): (error when replacing .*: )?configmaps "none" not found/,
+      },
+      { run: 'replace --raw /api/v1/namespaces/@ns/configmaps/settings -f changed.json', stdout: /"kind":"ConfigMap"/ },
+      { run: 'create --raw /api/v1/namespaces/@ns/configmaps -f -', stdin: configMap({ r: 'aw' }, 'raw'), stdout: /"name":"raw"/ },
+      { run: 'delete --raw /api/v1/namespaces/@ns/configmaps/raw', stdout: /"status":"Success"/ },
+      {
+        run: 'replace -f -',
+        stdin: { ...configMap({}), metadata: { name: 'settings', resourceVersion: '1' } },
+        exit: 1,
+        stderr:
+          /Error from server \(Conflict\): error when replacing "STDIN": Operation cannot be fulfilled on configmaps "settings": the object has been modified; please apply your changes to the latest version and try again\n/,
+      },
+    ],
+  },
+  {
+    name: 'sets image, environment, resources, selector, service account and subjects',
+    files: { 'web.json': deployment },
+    steps: [
+      { run: 'create -f web.json', stdout: /created/ },
+      { run: 'create service clusterip web --tcp=80', stdout: /created/ },
+      { run: 'create serviceaccount robot', stdout: /created/ },
+      { run: 'create configmap env --from-literal=FROM=map', stdout: /created/ },
+      { run: 'create role reader --verb=get --resource=pods', stdout: /created/ },
+      { run: 'create rolebinding readers --role=reader --user=jane', stdout: /created/ },
+      { run: 'set image deployment/web main=registry.test/web:2', stdout: 'deployment.apps/web image updated\n' },
+      { run: 'set image deployment/web none=x', exit: 1, stderr: /unable to find container named "none"/ },
+      { run: 'set env deployment/web A=1 B=2', stdout: 'deployment.apps/web env updated\n' },
+      { run: 'set env deployment/web B- --from=configmap/env', stdout: 'deployment.apps/web env updated\n' },
+      { run: 'set env deployment/web --list', stdout: [/^A=1$/m, /^# FROM from configmap env, key FROM$/m, /^(?![^]*B=2)/] },
+      {
+        run: 'set resources deployment web -c=main --limits=cpu=200m,memory=64Mi --requests=cpu=100m',
+        stdout: 'deployment.apps/web resource requirements updated\n',
+      },
+      { run: 'set serviceaccount deployment web robot', stdout: 'deployment.apps/web serviceaccount updated\n' },
+      { run: 'set selector service web app=other', stdout: 'service/web selector updated\n' },
+      { run: 'set subject rolebinding readers --group=devs', stdout: 'rolebinding.rbac.authorization.k8s.io/readers subjects updated\n' },
+      {
+        run: "get deployment web -o jsonpath='{.spec.template.spec.containers[0].image} {.spec.template.spec.containers[0].resources} {.spec.template.spec.serviceAccountName}'",
+        stdout: 'registry.test/web:2 {"limits":{"cpu":"200m","memory":"64Mi"},"requests":{"cpu":"100m"}} robot',
+      },
+      { run: 'get service web -o jsonpath={.spec.selector}', stdout: '{"app":"other"}' },
+    ],
+  },
+];

@@ -1,0 +1,110 @@
+import { configMap, deployment } from '../manifests.ts';
+import type { Scenario } from '../scenario.ts';
+
+const finalized = (name: string) => ({ ...configMap({}, name), metadata: { name, finalizers: ['podwire.test/hold'] } });
+
+export const deleting: readonly Scenario[] = [
+  {
+    name: 'deletes with each way of cascading',
+    files: { 'web.json': deployment },
+    steps: [
+      { run: 'create -f web.json', stdout: /created/ },
+      { run: 'rollout status deployment/web --timeout=30s', stdout: /successfully/ },
+      { run: 'delete deployment web --cascade=orphan', stdout: /^deployment.apps "web" deleted/ },
+      { run: 'get replicasets -l app=web', stdout: /\nweb-\w+ +2 +2 +2 / },
+      { run: "get replicasets -l app=web -o jsonpath='{.items[0].metadata.ownerReferences}'", stdout: '' },
+      { run: 'create -f web.json', stdout: /created/ },
+      { run: 'rollout status deployment/web --timeout=30s', stdout: /successfully/ },
+      { run: 'delete deployment web --cascade=foreground --timeout=30s', stdout: /^deployment.apps "web" deleted/ },
+      { run: 'get deployments,replicasets -o name', stdout: '' },
+      { run: 'get pods -l app=web', eventually: true, stdout: '' },
+      { run: 'create -f web.json', stdout: /created/ },
+      { run: 'rollout status deployment/web --timeout=30s', stdout: /successfully/ },
+      { run: 'delete -f web.json --cascade=background', stdout: /^deployment.apps "web" deleted/ },
+      { run: 'get replicasets,pods', eventually: true, stdout: '' },
+    ],
+  },
+  {
+    name: 'deletes by name, label and all, with and without waiting',
+    steps: [
+      { run: 'create -f -', stdin: [...['a', 'b', 'c', 'd'].map((name) => configMap({}, name)), finalized('held')], stdout: /created/ },
+      { run: 'delete configmap a --dry-run=server', stdout: /^configmap "a" deleted.* ?\(server dry run\)/ },
+      { run: 'delete configmap a b --now', stdout: [/^configmap "a" deleted/, /\nconfigmap "b" deleted/] },
+      { run: 'delete configmap a', exit: 1, stderr: 'Error from server (NotFound): configmaps "a" not found\n' },
+      { run: 'delete configmap a --ignore-not-found', stdout: '' },
+      { run: 'label configmap c part=x', stdout: /labeled/ },
+      { run: 'delete configmaps -l part=x -o name', stdout: 'configmap/c\n' },
+      { run: 'delete configmap held --timeout=1s', exit: 1, stderr: /timed out waiting for the condition/ },
+      { run: 'get configmap held -o jsonpath={.metadata.deletionTimestamp}', stdout: /^\d{4}-/ },
+      { start: 'wait --for=delete configmap/held --timeout=20s', as: 'gone' },
+      {
+        run: 'patch configmap held --type=json -p \'[{"op":"remove","path":"/metadata/finalizers"}]\'',
+        stdout: 'configmap/held patched\n',
+      },
+      { end: 'gone', stdout: /^(configmap\/held condition met\n)?$/ },
+      { run: 'run p --image=i --overrides=\'{"spec":{"nodeName":"nowhere"}}\'', stdout: 'pod/p created\n' },
+      {
+        run: 'delete pod p --grace-period=0 --force',
+        stdout: /^pod "p" force deleted/,
+        stderr: /^Warning: Immediate deletion does not wait/,
+      },
+      { run: 'delete configmaps --all --wait=false', stdout: /^configmap "d" deleted/ },
+      { run: 'delete configmap --field-selector metadata.name=none', stdout: 'No resources found\n' },
+      { run: 'delete configmap', exit: 1, stderr: /resource\(s\) were provided, but no name was specified/ },
+      { run: 'create namespace @ns-gone', stdout: /created/ },
+      { run: 'create configmap inside -n @ns-gone', stdout: /created/ },
+      { run: 'delete namespace @ns-gone --timeout=30s', stdout: 'namespace "@ns-gone" deleted\n' },
+      { run: 'get configmap inside -n @ns-gone', exit: 1, stderr: /NotFound/ },
+      { run: 'delete all --all', stdout: /(No resources found|deleted)/ },
+    ],
+    leaves: ['namespace/@ns-gone'],
+  },
+  {
+    name: 'waits for conditions, values, creation and deletion',
+    files: { 'web.json': deployment },
+    steps: [
+      { run: 'create -f web.json', stdout: /created/ },
+      { run: 'wait --for=condition=Available deployment/web --timeout=20s', stdout: 'deployment.apps/web condition met\n' },
+      {
+        run: 'wait --for=condition=Available=true deployment --all --timeout=20s',
+        env: { KUBE_FEATURE_WatchListClient: 'true' },
+        stdout: 'deployment.apps/web condition met\n',
+      },
+      { run: 'wait --for=jsonpath={.status.readyReplicas}=2 deployment/web --timeout=20s', stdout: 'deployment.apps/web condition met\n' },
+      {
+        run: 'wait --for=condition=Ready pod -l app=web --timeout=20s',
+        env: { KUBE_FEATURE_WatchListClient: 'true' },
+        stdout: /^pod\/web-\S+ condition met\npod\/web-\S+ condition met\n$/,
+      },
+      {
+        run: 'wait --for=condition=Nothing deployment/web --timeout=1s',
+        exit: 1,
+        stderr: 'error: timed out waiting for the condition on deployments/web\n',
+      },
+      {
+        run: 'wait --for=condition=Available deployment/none --timeout=1s',
+        exit: 1,
+        stderr: 'Error from server (NotFound): deployments.apps "none" not found\n',
+      },
+      { start: 'wait --for=create configmap/later --timeout=20s', as: 'create', since: 31 },
+      {
+        start: 'wait --for=jsonpath={.data.n}=2 configmap/first --timeout=20s',
+        as: 'value',
+        env: { KUBE_FEATURE_WatchListClient: 'true' },
+        until: 0,
+      },
+      { run: 'create configmap later', stdout: /created/ },
+      { end: 'create', stdout: 'configmap/later condition met\n', since: 31 },
+      {
+        start: 'get configmaps -w -o name --field-selector metadata.name=later',
+        as: 'list',
+        env: { KUBE_FEATURE_WatchListClient: 'true' },
+      },
+      { see: 'list', stdout: /^configmap\/later\n/ },
+      { start: 'wait --for=delete configmap/later --timeout=20s', as: 'delete', env: { KUBE_FEATURE_WatchListClient: 'true' } },
+      { run: 'delete configmap later', stdout: /deleted/ },
+      { end: 'delete', stdout: /^(configmap\/later condition met\n)?$/ },
+      { end: 'list', stop: true },
+    ],
+  },
+];
