@@ -1,11 +1,13 @@
 import type { IptablesRuleset } from '../dataplane/iptables.ts';
 import { applyIptables } from '../dataplane/iptables-apply.ts';
-import { diffIptables, type IptablesChange } from '../dataplane/iptables-diff.ts';
+import { diffIptables, type IptablesChange, printRestore } from '../dataplane/iptables-diff.ts';
 import type { NftTable, NftTransaction } from '../dataplane/nft.ts';
 import { diffNftTable } from '../dataplane/nft-diff.ts';
+import { printNftTransaction } from '../dataplane/nft-print.ts';
 import type { Iptables } from '../kernel/iptables.ts';
 import type { Nft } from '../kernel/nft.ts';
 import type { Family } from '../net/index.ts';
+import { type Outcome, type Packet, walkNftOutcomes, walkOutcomes, type WalkWorld } from '../packet-walk/index.ts';
 import type { NodeFacts } from './input.ts';
 import type { ProxyModel } from './model.ts';
 import type { ProxyOptions } from './options.ts';
@@ -29,6 +31,10 @@ export interface Programmer<Rules, Change> {
   size(change: Change): number;
   /** Rules of ours, by table. */
   count(rules: Rules): ReadonlyMap<string, number>;
+  /** What the tool gets on its standard input for the change. */
+  print(change: Change): string;
+  /** Every way that a packet may take through the rules. @throws WalkError for a rule that the walk does not know */
+  walk(rules: Rules, packet: Packet, world: Pick<WalkWorld, 'addresses'>): Outcome[];
   /** The state in which nothing of the proxy is left. */
   readonly empty: Rules;
 }
@@ -55,6 +61,8 @@ export function iptablesProgrammer(iptables: Iptables, options: ProxyOptions): A
           return [table, own.reduce((sum, [, { rules }]) => sum + rules.length, 0)];
         }),
       ),
+    print: printRestore,
+    walk: walkOutcomes,
     empty: emptyIptables(family),
   };
   return programmer as AnyProgrammer;
@@ -75,6 +83,8 @@ export function nftablesProgrammer(nft: Nft, family: Family, options: ProxyOptio
     after: (_before, _change, desired) => desired,
     size: ({ operations }) => operations.length,
     count: (table) => new Map([[proxyTable, [...(table?.chains.values() ?? [])].reduce((sum, { rules }) => sum + rules.length, 0)]]),
+    print: printNftTransaction,
+    walk: (table, packet, world) => walkNftOutcomes(table ? [table] : [], packet, world),
     empty: undefined,
   };
   return programmer as AnyProgrammer;

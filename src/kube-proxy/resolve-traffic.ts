@@ -22,6 +22,8 @@ export interface TrafficDecision {
   readonly by?: 'cluster IP' | 'external IP' | 'loadbalancer IP' | 'node port';
   /** Equally likely; a client with affinity keeps the one it had. */
   readonly backends: readonly (Backend & { readonly masquerade: boolean })[];
+  /** Why the source is replaced on the way to every backend; undefined when it is kept, except by a pod that reaches itself. */
+  readonly masqueradeBecause?: string;
 }
 
 /** What is known about the node besides the model. */
@@ -70,9 +72,14 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   }
   if (by === 'loadbalancer IP' && !mayUseLoadBalancer(service, from)) return { outcome: 'dropped', backends: [], ...about };
   if (backends.length === 0) return { outcome: 'dropped', backends: [], ...about };
-  const masquerade = internal
-    ? setting.options.masqueradeAll || (local !== undefined && !ofPods)
-    : service.externalPolicy === 'Cluster' || (ofNode && !ofPods);
+  const because = internal
+    ? reasonAtClusterIP(setting.options, local, ofPods)
+    : service.externalPolicy === 'Cluster'
+      ? 'external traffic policy Cluster: the answer has to come back through this node'
+      : ofNode && !ofPods
+        ? 'sent by the node itself'
+        : undefined;
+  const masquerade = because !== undefined;
   // The fast layout knows only the pods of this node: no other pod can reach itself by way of this node.
   const knowsHairpin = (backend: Backend): boolean =>
     mode !== 'nftables' || nftablesLayout === 'compat' || service.affinitySeconds !== undefined || isLocalEndpoint(service, backend);
@@ -80,8 +87,14 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   return {
     outcome: 'balanced',
     backends: backends.map((backend) => ({ ...backend, masquerade: masquerade || isHairpin(backend) })),
+    ...(because === undefined ? {} : { masqueradeBecause: because }),
     ...about,
   };
+}
+
+function reasonAtClusterIP({ masqueradeAll, detectLocalMode }: ProxyOptions, local: LocalTraffic, ofPods: boolean): string | undefined {
+  if (masqueradeAll) return 'masquerade-all';
+  return local !== undefined && !ofPods ? `not pod traffic (${detectLocalMode})` : undefined;
 }
 
 const untouched: TrafficDecision = { outcome: 'untouched', backends: [] };
