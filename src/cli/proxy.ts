@@ -1,37 +1,19 @@
-import { hostname } from 'node:os';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
 import { systemRunner } from '../kernel/command-runner.ts';
 import { cleanupProxy, startProxy } from '../kube-proxy/daemon.ts';
-import type { ProxyOptionsInput } from '../kube-proxy/index.ts';
 import { createLogger } from '../runtime/log.ts';
 import { type CommonOptions, daemonCommand, withCluster } from './daemon-command.ts';
-import { booleanOption, durationOption, list, wholeNumber } from './flags.ts';
+import { booleanOption } from './flags.ts';
+import { configureProxy, optionsOf, type ProxyFlags } from './proxy-flags.ts';
+import { lookCommands } from './proxy-look-commands.ts';
 
-interface ProxyFlags {
-  readonly kubeconfig?: string;
-  readonly nodeName?: string;
-  readonly hostnameOverride?: string;
-  readonly proxyMode: NonNullable<ProxyOptionsInput['mode']>;
-  readonly nftablesLayout: NonNullable<ProxyOptionsInput['nftablesLayout']>;
-  readonly serviceCidr: string[];
-  readonly clusterCidr: string[];
-  readonly detectLocalMode: NonNullable<ProxyOptionsInput['detectLocalMode']>;
-  readonly podBridgeInterface: string;
-  readonly podInterfaceNamePrefix: string;
-  readonly masqueradeAll: boolean;
-  readonly iptablesMasqueradeBit: number;
-  readonly nodeportAddresses: string[];
-  readonly iptablesLocalhostNodeports: boolean;
-  readonly iptablesMinSyncPeriod: number;
-  readonly iptablesSyncPeriod: number;
-  readonly iptablesVariant: NonNullable<ProxyOptionsInput['iptables']>;
-  readonly ipFamilies: ('IPv4' | 'IPv6')[];
+interface DaemonFlags extends ProxyFlags {
   readonly cleanup: boolean;
 }
 
 /** `podwire proxy`: kube-proxy's part of one node, with its flags. */
 export const command = (): Command =>
-  daemonCommand<ProxyFlags>('proxy', 'make Services reachable from this node (kube-proxy)', 10_256, configure, async (flags, context) => {
+  daemonCommand<DaemonFlags>('proxy', 'make Services reachable from this node (kube-proxy)', 10_256, configure, async (flags, context) => {
     const options = optionsOf(flags);
     const { kubeconfig } = flags;
     if (kubeconfig === undefined) throw new Error('--kubeconfig is needed (only --cleanup goes without)');
@@ -41,66 +23,18 @@ export const command = (): Command =>
   });
 
 function configure(command: Command): void {
+  configureProxy(command);
+  // The flags of these are their own, though they have the same names.
+  command.enablePositionalOptions();
+  for (const look of lookCommands()) command.addCommand(look);
   command
-    .option('--kubeconfig <file>', 'how to reach the API server')
-    .option('--node-name <name>', 'name of the Node object of this machine (default: its host name)')
-    .option('--hostname-override <name>', "the same, by kube-proxy's name")
-    .addOption(new Option('--proxy-mode <mode>', 'how to program the kernel').choices(['iptables', 'nftables']).default('iptables'))
-    .addOption(
-      new Option('--nftables-layout <layout>', "data in maps alone, or kube-proxy's chains").choices(['fast', 'compat']).default('fast'),
-    )
-    .option('--service-cidr <cidrs>', 'CIDRs of cluster IPs, with a comma between: what no service has is dropped (nftables)', list, [])
-    .option('--cluster-cidr <cidrs>', 'pod CIDRs of the cluster, one of each family, with a comma between', list, [])
-    .addOption(
-      new Option('--detect-local-mode <mode>', 'how pod traffic is told from that of outsiders')
-        .choices(['ClusterCIDR', 'NodeCIDR', 'BridgeInterface', 'InterfaceNamePrefix'])
-        .default('ClusterCIDR'),
-    )
-    .option('--pod-bridge-interface <link>', 'bridge of the pods, for BridgeInterface', '')
-    .option('--pod-interface-name-prefix <prefix>', "first letters of pods' links, for InterfaceNamePrefix", '')
-    .addOption(booleanOption('--masquerade-all', 'masquerade everything that goes to a cluster IP', false))
-    .option('--iptables-masquerade-bit <bit>', 'bit of the packet mark that asks for masquerading', wholeNumber(0, 31, 'a bit'), 14)
-    .option('--nodeport-addresses <cidrs>', 'addresses that serve node ports, or "primary" (default: all)', list, [])
-    .addOption(booleanOption('--iptables-localhost-nodeports', 'serve IPv4 node ports on 127.0.0.1 too', true))
-    .addOption(durationOption('--iptables-min-sync-period <duration>', 'least time between two syncs', '50ms'))
-    .addOption(durationOption('--iptables-sync-period <duration>', 'how often the kernel is read and repaired', '30s'))
-    .addOption(new Option('--iptables-variant <variant>', 'which iptables to drive').choices(['auto', 'nft', 'legacy']).default('auto'))
-    .option('--ip-families <families>', 'families to program, with a comma between', families, ['IPv4', 'IPv6'])
     .addOption(booleanOption('--cleanup', 'remove all chains and rules of the proxy, and end', false))
     .hook('preAction', async (self) => {
-      const flags = self.opts<ProxyFlags & CommonOptions>();
+      const flags = self.opts<DaemonFlags & CommonOptions>();
       if (!flags.cleanup) return;
       const log = createLogger({ name: 'podwire-proxy', level: flags.logLevel });
       const removed = await cleanupProxy(optionsOf(flags), systemRunner, log);
       process.stdout.write(`removed ${removed} chains of the service proxy\n`);
       process.exit(0);
     });
-}
-
-function optionsOf(flags: ProxyFlags): ProxyOptionsInput {
-  return {
-    nodeName: flags.nodeName ?? flags.hostnameOverride ?? hostname().toLowerCase(),
-    mode: flags.proxyMode,
-    nftablesLayout: flags.nftablesLayout,
-    serviceCIDRs: flags.serviceCidr,
-    families: flags.ipFamilies,
-    clusterCIDRs: flags.clusterCidr,
-    detectLocalMode: flags.detectLocalMode,
-    podBridgeInterface: flags.podBridgeInterface,
-    podInterfaceNamePrefix: flags.podInterfaceNamePrefix,
-    masqueradeAll: flags.masqueradeAll,
-    masqueradeBit: flags.iptablesMasqueradeBit,
-    nodePortAddresses: flags.nodeportAddresses,
-    localhostNodePorts: flags.iptablesLocalhostNodeports,
-    minSyncPeriod: flags.iptablesMinSyncPeriod,
-    syncPeriod: flags.iptablesSyncPeriod,
-    iptables: flags.iptablesVariant,
-  };
-}
-
-function families(text: string): ('IPv4' | 'IPv6')[] {
-  const names = list(text);
-  if (names.length === 0 || names.some((name) => name !== 'IPv4' && name !== 'IPv6'))
-    throw new InvalidArgumentError('Expected IPv4, IPv6 or IPv4,IPv6.');
-  return [...new Set(names)] as ('IPv4' | 'IPv6')[];
 }

@@ -175,7 +175,8 @@ async function removeMode(mode: ProxyOptions['mode'], options: ProxyOptions, run
   return removed;
 }
 
-function programmersOf(mode: ProxyOptions['mode'], options: ProxyOptions, runner: CommandRunner, log: Logger): AnyProgrammer[] {
+/** The doors to the kernel for every family that is wanted and there. */
+export function programmersOf(mode: ProxyOptions['mode'], options: ProxyOptions, runner: CommandRunner, log: Logger): AnyProgrammer[] {
   return options.families.flatMap((name) => {
     if (name === 'IPv6' && !existsSync('/proc/sys/net/ipv6')) {
       log.warn('this kernel has no IPv6: programming IPv4 only');

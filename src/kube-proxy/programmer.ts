@@ -1,7 +1,7 @@
 import type { IptablesRuleset } from '../dataplane/iptables.ts';
 import { applyIptables } from '../dataplane/iptables-apply.ts';
 import { diffIptables, type IptablesChange, printRestore } from '../dataplane/iptables-diff.ts';
-import type { NftTable, NftTransaction } from '../dataplane/nft.ts';
+import type { NftOperation, NftTable, NftTransaction } from '../dataplane/nft.ts';
 import { diffNftTable } from '../dataplane/nft-diff.ts';
 import { printNftTransaction } from '../dataplane/nft-print.ts';
 import type { Iptables } from '../kernel/iptables.ts';
@@ -33,6 +33,8 @@ export interface Programmer<Rules, Change> {
   count(rules: Rules): ReadonlyMap<string, number>;
   /** What the tool gets on its standard input for the change. */
   print(change: Change): string;
+  /** The change line by line, one line for each rule and element. */
+  lines(change: Change): string[];
   /** Every way that a packet may take through the rules. @throws WalkError for a rule that the walk does not know */
   walk(rules: Rules, packet: Packet, world: Pick<WalkWorld, 'addresses'>): Outcome[];
   /** The state in which nothing of the proxy is left. */
@@ -62,6 +64,11 @@ export function iptablesProgrammer(iptables: Iptables, options: ProxyOptions): A
         }),
       ),
     print: printRestore,
+    lines: (change) =>
+      printRestore(change)
+        .trimEnd()
+        .split('\n')
+        .filter((line) => !/^(\*|COMMIT)/.test(line)),
     walk: walkOutcomes,
     empty: emptyIptables(family),
   };
@@ -84,8 +91,18 @@ export function nftablesProgrammer(nft: Nft, family: Family, options: ProxyOptio
     size: ({ operations }) => operations.length,
     count: (table) => new Map([[proxyTable, [...(table?.chains.values() ?? [])].reduce((sum, { rules }) => sum + rules.length, 0)]]),
     print: printNftTransaction,
+    lines: ({ operations, ...table }) =>
+      printNftTransaction({ ...table, operations: operations.flatMap(oneByOne) })
+        .trimEnd()
+        .split('\n'),
     walk: (table, packet, world) => walkNftOutcomes(table ? [table] : [], packet, world),
     empty: undefined,
   };
   return programmer as AnyProgrammer;
+}
+
+/** An operation on many elements as one for each. */
+function oneByOne(operation: NftOperation): NftOperation[] {
+  if (operation.op === 'add-elements') return [...operation.elements].map((element) => ({ ...operation, elements: new Map([element]) }));
+  return operation.op === 'delete-elements' ? operation.elements.map((element) => ({ ...operation, elements: [element] })) : [operation];
 }

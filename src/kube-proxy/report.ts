@@ -1,4 +1,5 @@
-import { type Family, joinHostPort } from '../net/index.ts';
+import type { Family } from '../net/index.ts';
+import { frontendsOf } from './attribution.ts';
 import type { ProxyModel } from './model.ts';
 import type { ProxyOptions } from './options.ts';
 
@@ -44,9 +45,7 @@ export function reportServices(models: readonly ProxyModel[]): ServiceReport[] {
     const key = `${service.name} ${service.protocol}`;
     const entry = merged.get(key) ?? { name: service.name, protocol: service.protocol, frontends: new Set(), backends: [] };
     merged.set(key, entry);
-    for (const address of [service.clusterIP, ...service.externalIPs, ...service.loadBalancerIPs])
-      entry.frontends.add(joinHostPort(address, service.port));
-    if (service.nodePort !== undefined) entry.frontends.add(`*:${service.nodePort}`);
+    for (const frontend of frontendsOf(service)) entry.frontends.add(frontend);
     entry.backends.push(...service.backends.map(({ text }) => text));
   }
   return [...merged.values()].map((entry) => ({ ...entry, frontends: [...entry.frontends] })).sort((a, b) => (a.name < b.name ? -1 : 1));
