@@ -46,7 +46,7 @@ const { metafile } = await build({
   },
 });
 
-for (const file of globSync('src/**/*.proto', { cwd: root })) {
+for (const file of globSync(['src/**/*.proto', 'src/cni-plugin/launcher.sh'], { cwd: root })) {
   const target = join(dist, relative('src', file));
   mkdirSync(dirname(target), { recursive: true });
   cpSync(join(root, file), target);

@@ -1,5 +1,6 @@
 import { startBgp } from '../bgp/daemon.ts';
 import { startCniInstaller } from '../cni-plugin/daemon.ts';
+import { startCniService } from '../cni-plugin/effects/service.ts';
 import { startDns } from '../dns/daemon.ts';
 import type { CommandRunner } from '../kernel/command-runner.ts';
 import { startProxy } from '../kube-proxy/daemon.ts';
@@ -39,6 +40,8 @@ export async function startAgent(
       startProxy({ nodeName, clusterCIDRs: [...options.clusterCIDRs] }, { cluster, runner }, context).then(keep),
       startDns({ clusterDomain: options.clusterDomain, listenAddresses: [...options.dnsListenAddresses] }, { cluster }, context).then(keep),
     ]);
+    // Last: whoever asks it gets a pod that works.
+    keep(await startCniService(options.cni, { runner }, context));
     const reports = {
       cni: () => cni.report(),
       bgp: () => bgp.report(),

@@ -1,4 +1,5 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import {
   type Client,
   credentials,
@@ -28,7 +29,7 @@ function agentService(): ServiceClientConstructor {
   return root.podwire.agent.v1.Agent;
 }
 
-/** Serves the control API on a unix socket that only its owner can open. Replaces the socket of a predecessor that was killed. */
+/** Serves the control API on a unix socket that only its owner can open; makes its folder when missing. Replaces the socket of a predecessor that was killed. */
 export async function startControlServer(socket: string, getStatus: () => AgentStatus): Promise<{ close(): Promise<void> }> {
   const server = new Server();
   server.addService(agentService().service, {
@@ -40,6 +41,7 @@ export async function startControlServer(socket: string, getStatus: () => AgentS
       }
     },
   });
+  mkdirSync(dirname(socket), { recursive: true });
   rmSync(socket, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) => (error ? reject(error) : resolve()));

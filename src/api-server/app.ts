@@ -1,6 +1,5 @@
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { User } from './access.ts';
-import type { AccessChain } from './auth/chain.ts';
 import { keySetPath, type OpenIdDocuments } from './auth/service-accounts/open-id.ts';
 import { registerDiscovery } from './discovery-routes.ts';
 import { sendError } from './error-answer.ts';

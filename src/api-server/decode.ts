@@ -69,7 +69,9 @@ function versionAndKindProblem(value: unknown): string | undefined {
     const target = String.raw`struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }`;
     return `json: cannot unmarshal ${type(value)} into Go value of type ${target}`;
   }
-  const wrong = (['apiVersion', 'kind'] as const).find((name) => !['string', 'undefined'].includes(typeof ((value as AnyObject)[name] ?? undefined)));
+  const wrong = (['apiVersion', 'kind'] as const).find(
+    (name) => !['string', 'undefined'].includes(typeof ((value as AnyObject)[name] ?? undefined)),
+  );
   return wrong && `json: cannot unmarshal ${type((value as AnyObject)[wrong])} into Go struct field .${wrong} of type string`;
 }
 

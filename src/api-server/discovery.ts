@@ -166,7 +166,15 @@ export function apiResourceList(kinds: readonly KindDeclaration[], group: string
     const { resource, singular, shortNames, categories } = kind;
     const { plural: name, namespaced } = resource;
     const optional = { ...(shortNames.length > 0 ? { shortNames } : {}), ...(categories.length > 0 ? { categories } : {}) };
-    const main = { name, singularName: singular, namespaced, kind: resource.kind, verbs: verbsOf(kind), ...optional, ...(kind.review ? {} : { storageVersionHash: storageHash(kind) }) };
+    const main = {
+      name,
+      singularName: singular,
+      namespaced,
+      kind: resource.kind,
+      verbs: verbsOf(kind),
+      ...optional,
+      ...(kind.review ? {} : { storageVersionHash: storageHash(kind) }),
+    };
     return [main, ...subresourcesOf(kind).map((subresource) => oldSubresource(kind, subresource))];
   });
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: group ? `${group}/${version}` : version, resources };

@@ -17,6 +17,9 @@ export type Handler = (registry: Registry, request: ApiRequest) => Promise<ApiRe
 /** Subresources that the reference has and this server does not, and what to do instead. */
 const unsupportedSubresources: Readonly<Record<string, string>> = {
   'pods/ephemeralcontainers': 'a running pod gets no further containers; use kubectl exec',
+  'pods/proxy': 'kubectl port-forward reaches a pod',
+  'services/proxy': 'kubectl port-forward reaches a service',
+  'nodes/proxy': 'logs, exec, attach and port-forward of a pod reach its node',
   'pods/resize': 'resources of a running pod cannot be changed',
 };
 

@@ -17,7 +17,8 @@ export async function sendError(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { status, headers } = toStatusError(error, bodyLimit);
-  if (status.code >= 500 && !expected.has(status.code)) log.error({ err: error, method: request.method, url: request.url }, 'request failed');
+  if (status.code >= 500 && !expected.has(status.code))
+    log.error({ err: error, method: request.method, url: request.url }, 'request failed');
   // Who asked for what there is not gets what everybody reads.
   const encoding = status.code === 406 ? 'json' : errorEncoding(request.headers.accept);
   const { contentType, body } = await encodeAnswer(encoding, JSON.stringify(status));

@@ -70,7 +70,8 @@ export function parseWatchOptions(query: URLSearchParams): WatchOptions {
       causes.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
     }
     if (match !== 'NotOlderThan') causes.push(unsupportedMatch(match, ['NotOlderThan']));
-    if (query.get('continue')) causes.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
+    if (query.get('continue'))
+      causes.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
   }
   if (causes.length > 0) throw invalidOptions('ListOptions', causes);
   return {
@@ -130,7 +131,8 @@ function decodeContinue(token: string): ContinueToken {
   }
   const { v, rv, start } = read ?? {};
   if (v !== version) fail(`server does not recognize this encoded version ${JSON.stringify(v ?? '')}`);
-  if (!Number.isSafeInteger(rv) || rv === 0 || (rv as number) < anyRevision) fail(`incorrect encoded start resourceVersion (version ${version})`);
+  if (!Number.isSafeInteger(rv) || rv === 0 || (rv as number) < anyRevision)
+    fail(`incorrect encoded start resourceVersion (version ${version})`);
   if (typeof start !== 'string' || start === '') return fail(`encoded start key empty (version ${version})`);
   // A key is below its resource's prefix whatever a client makes up.
   if (start.startsWith('/') || start.split('/').some((part) => part === '..' || part === '.')) fail(start.slice(0, 100));

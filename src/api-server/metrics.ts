@@ -37,7 +37,9 @@ export function createServerMetrics(metrics: Metrics, kinds: readonly KindDeclar
   gaugeOf(metrics, 'etcd_mvcc_db_total_size_in_bytes', 'Bytes of the store on disk.', () => store.stats().bytes);
   gaugeOf(metrics, 'etcd_mvcc_db_total_size_in_use_in_bytes', 'Bytes of the store that hold data.', () => store.stats().bytesInUse);
   gaugeOf(metrics, 'etcd_debugging_mvcc_current_revision', 'Revision of the last write.', () => store.revision());
-  gaugeOf(metrics, 'etcd_debugging_mvcc_compact_revision', 'Revision up to which the history is forgotten.', () => store.compactedRevision());
+  gaugeOf(metrics, 'etcd_debugging_mvcc_compact_revision', 'Revision up to which the history is forgotten.', () =>
+    store.compactedRevision(),
+  );
   gaugeOf(metrics, 'etcd_debugging_mvcc_keys_total', 'Keys in the store.', () => store.stats().keys);
   const stored = kinds.filter(({ storedAs }) => !storedAs);
   new Gauge({

@@ -40,7 +40,8 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   const [plural = '', named = '', subresource = '', ...tooMuch] = rest;
   const kind = findKind(group, version, plural);
   if (!kind) throw unsupportedResource(group, plural) ?? noSuchPath();
-  if (tooMuch.length > 0 || (namespace && !kind.resource.namespaced)) throw noSuchPath();
+  // What comes after `proxy` is a path of whatever is behind it.
+  if ((tooMuch.length > 0 && subresource !== 'proxy') || (namespace && !kind.resource.namespaced)) throw noSuchPath();
   // Together with a selector that is there: the request was authorized for this name alone.
   if (watches && named) query.set('fieldSelector', [query.get('fieldSelector') || [], `metadata.name=${named}`].flat().join(','));
   const name = watches ? '' : named;

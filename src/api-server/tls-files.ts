@@ -80,7 +80,9 @@ const longestChain = 5;
 
 /** Whether the client certificate of a connection that stands leads to one of these authorities (PEM). */
 export function isTrustedBy(socket: TLSSocket, ca: string): boolean {
-  const authorities = (ca.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []).map((pem) => new X509Certificate(pem));
+  const authorities = (ca.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []).map(
+    (pem) => new X509Certificate(pem),
+  );
   let certificate = socket.getPeerX509Certificate();
   for (let depth = 0; certificate && depth < longestChain; depth++) {
     const leaf = certificate;

@@ -70,7 +70,8 @@ export function command(): Command {
 const folder = (text: string): string => resolve(text);
 
 function url(text: string): string {
-  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) throw new InvalidArgumentError('Expected a URL such as https://192.168.88.11:6443.');
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text))
+    throw new InvalidArgumentError('Expected a URL such as https://192.168.88.11:6443.');
   return text.replace(/\/+$/, '');
 }
 
@@ -161,7 +162,9 @@ function show(files: readonly string[], { output }: { readonly output: OutputFor
 
 /** All certificates of a PEM file (a bundle may hold several), or the one of a kubeconfig. */
 function certificatesOf(file: string) {
-  return readCertificates(existsSync(file) && /-----BEGIN /.test(readFileSync(file, 'utf8')) ? readFileSync(file, 'utf8') : readPair(file).certificate);
+  return readCertificates(
+    existsSync(file) && /-----BEGIN /.test(readFileSync(file, 'utf8')) ? readFileSync(file, 'utf8') : readPair(file).certificate,
+  );
 }
 
 function verify(files: readonly string[], { caFile }: { readonly caFile: readonly string[] }): void {

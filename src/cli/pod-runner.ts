@@ -87,7 +87,12 @@ function configure(command: Command): void {
     )
     .option('--pod-manifest-path <folder>', 'folder of static pod manifests (default: none)')
     .option('--netns-prefix <prefix>', 'pod network namespaces are named PREFIX.ID', defaults.netnsPrefix)
-    .option('--port <port>', 'port of the kubelet API (logs, exec, attach, port-forward) on the addresses of the node', listenPort, defaults.port)
+    .option(
+      '--port <port>',
+      'port of the kubelet API (logs, exec, attach, port-forward) on the addresses of the node',
+      listenPort,
+      defaults.port,
+    )
     .option('--tls-cert-file <file>', 'certificate of the kubelet API (default: it is not served)')
     .option('--tls-private-key-file <file>', 'its private key')
     .option('--client-ca-file <file>', "authority of the API server's client certificate, which alone is let in")

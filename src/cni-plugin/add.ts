@@ -1,21 +1,15 @@
 import { diffNamespace } from '../dataplane/links-diff.ts';
-import type { LinkFailure, LinkOutcome } from '../dataplane/links.ts';
-import {
-  AddressesExhaustedError,
-  beginRelease,
-  holdsReservation,
-  releaseAddresses,
-  type ReservationRecord,
-  type ReservationStore,
-  reserveAddresses,
-} from '../ipam/index.ts';
+import { type LinkFailure, type LinkOutcome, type LinkState, linkAddressText } from '../dataplane/links.ts';
+import { beginRelease, holdsReservation, readReservation, type ReservationRecord, type ReservationStore } from '../ipam/index.ts';
+import { addressesInTheWay, unusableAddresses } from './bridge-addresses.ts';
 import { type AttachmentPlan, compileAttachment } from './compile.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
+import { applyExtras, compileExtras, removeExtras } from './extras.ts';
 import type { Attachment } from './input.ts';
-import { hostLinkName } from './names.ts';
+import { acquireLease, AlreadyAttachedError, deletedMeanwhile, releaseLease } from './leases.ts';
 import { checkNamespace } from './namespace.ts';
 import type { PluginOptions } from './options.ts';
-import type { CniPorts } from './ports.ts';
+import type { CniPorts, LinkPort } from './ports.ts';
 import { renderResult } from './render/result.ts';
 
 /**
@@ -23,85 +17,90 @@ import { renderResult } from './render/result.ts';
  * A failure leaves neither address nor link. A half-done attachment of an ADD that was killed is taken over.
  */
 export async function add(options: PluginOptions, attachment: Attachment, ports: CniPorts): Promise<object> {
-  const netnsInode = checkNamespace(attachment.netns, ports);
+  const netnsInode = checkNamespace(attachment, ports);
   const store = ports.openStore(options.ipam.dataDir, options.name);
-  const record = reserve(options, attachment, netnsInode, store, ports);
-  const plan = compileAttachment(options, attachment, record.addresses);
+  // Between the agent's part and this one a DEL may have come and gone.
+  if (ports.continuesAdd && readReservation(store, attachment)?.state !== 'reserved') throw deletedMeanwhile(attachment);
+  const { record, lease } = await acquireLease(options, attachment, netnsInode, store, ports);
+  const plan = compileAttachment(options, attachment, lease);
   try {
-    const bridgeMac = await attach(plan, attachment, ports);
+    const bridgeMac = await attach(options, plan, attachment, ports);
+    await applyExtras(compileExtras(options, attachment, plan.addresses.map(({ address }) => address)), ports);
     // A DEL that began meanwhile found no link to delete yet. It has announced itself before it looked, so one of the two sees the other.
-    if (!holdsReservation(store, record))
-      throw new CniError(cniErrorCodes.deletedMeanwhile, `${nameOf(attachment)} was deleted while it was being added`);
-    return renderResult({ ...plan, bridge: { ...plan.bridge, mac: bridgeMac } }, options, attachment.netns);
+    if (!holdsReservation(store, record)) throw deletedMeanwhile(attachment);
+    return renderResult(plan.bridge && bridgeMac ? { ...plan, bridge: { ...plan.bridge, mac: bridgeMac } } : plan, options, attachment.netns);
   } catch (error) {
-    if (!(error instanceof AlreadyAttachedError)) await undo(plan, record, store, ports);
+    if (!(error instanceof AlreadyAttachedError)) await undo(plan, record, options, store, ports);
     throw error;
   }
 }
 
-const nameOf = ({ containerId, ifname, pod }: Attachment): string => `${ifname} of container ${containerId}${pod ? ` (pod ${pod})` : ''}`;
-
-class AlreadyAttachedError extends CniError {
-  constructor(attachment: Attachment) {
-    super(cniErrorCodes.interfaceExists, `${nameOf(attachment)} is attached already`, 'call DEL before another ADD; nothing was changed');
-  }
-}
-
-function reserve(
+/** Does the plan. Returns the MAC that the bridge really has; undefined in mode ptp. */
+async function attach(
   options: PluginOptions,
+  plan: AttachmentPlan,
   attachment: Attachment,
-  netnsInode: number,
-  store: ReservationStore,
   ports: CniPorts,
-): ReservationRecord {
-  const { containerId, ifname, netns, pod } = attachment;
-  try {
-    return reserveAddresses(store, options.ipam.ranges, {
-      containerId,
-      ifname,
-      network: options.name,
-      ...(pod === undefined ? {} : { pod }),
-      netns,
-      netnsInode,
-      hostLink: hostLinkName(containerId, ifname),
-      bootId: ports.bootId,
-      reservedAt: new Date(ports.now()).toISOString(),
-    });
-  } catch (error) {
-    if (error instanceof AddressesExhaustedError) {
-      throw new CniError(
-        cniErrorCodes.addressesExhausted,
-        `network ${options.name}: ${error.message}`,
-        `reservations are kept in ${options.ipam.dataDir}`,
-      );
-    }
-    throw error;
-  }
-}
-
-/** Does the plan. Returns the MAC that the bridge really has. */
-async function attach(plan: AttachmentPlan, attachment: Attachment, ports: CniPorts): Promise<string> {
-  const show = [plan.bridge.name, plan.host.name];
+): Promise<string | undefined> {
+  const show = [...(plan.bridge ? [plan.bridge.name] : []), plan.host.name];
+  // Before the link is there: it never sends unguarded.
+  if (options.macspoofchk) await ports.macGuard.allow(plan.host.name, plan.pod.mac);
   const pod = ports.pod(attachment.netns);
   let outcome = await ports.host.apply(plan.hostOperations, show);
   if (vethExists(outcome) && outcome.shown.links.has(plan.host.name)) {
     const drift = diffNamespace(plan.desiredPod, await pod.read([plan.pod.name]));
-    if (drift.length === 0) throw new AlreadyAttachedError(attachment);
+    if (drift.length === 0 && !ports.continuesAdd) throw new AlreadyAttachedError(attachment);
     outcome = await ports.host.apply([{ op: 'delete-link', name: plan.host.name }, ...plan.hostOperations], show);
   }
   if (vethExists(outcome)) {
     throw new CniError(cniErrorCodes.interfaceExists, `CNI_IFNAME=${plan.pod.name} exists in ${attachment.netns} and is not this plugin's`);
   }
-  const bridge = outcome.shown.links.get(plan.bridge.name);
+  const bridge = plan.bridge && outcome.shown.links.get(plan.bridge.name);
   if (bridge && bridge.kind !== 'bridge') {
     throw new CniError(
       cniErrorCodes.kernelRefused,
-      `bridge: ${plan.bridge.name} exists and is ${bridge.kind ? `a ${bridge.kind}` : 'no bridge'}`,
+      `bridge: ${bridge.name} exists and is ${bridge.kind ? `a ${bridge.kind}` : 'no bridge'}`,
     );
   }
   refuse(outcome, 'the node');
+  if (bridge) await clearBridge(options, plan, bridge, ports);
   refuse(await pod.apply(plan.podOperations), attachment.netns);
-  return bridge?.mac ?? plan.bridge.mac;
+  if (options.enabledad) await waitForDuplicateDetection(plan, pod, ports);
+  return bridge?.mac ?? plan.bridge?.mac;
+}
+
+/** Addresses of the bridge that contradict its gateway addresses: somebody else's, or left from former ranges. */
+async function clearBridge({ forceAddress }: PluginOptions, { gateways }: AttachmentPlan, bridge: LinkState, ports: CniPorts): Promise<void> {
+  const wrong = addressesInTheWay(bridge.addresses, gateways);
+  if (wrong.length === 0) return;
+  if (!forceAddress)
+    throw new CniError(
+      cniErrorCodes.kernelRefused,
+      `bridge: ${bridge.name} has ${wrong.map(linkAddressText).join(', ')}, which contradicts its gateway address ${gateways.map(linkAddressText).join(', ')}`,
+      'forceAddress: true removes it',
+    );
+  refuse(await ports.host.apply(wrong.map((address) => ({ op: 'delete-address', device: bridge.name, address }))), 'the node');
+}
+
+/** Milliseconds. One probe and the wait after it take about two seconds (RFC 4862, section 5.4). */
+const detection = { interval: 50, limit: 6_000 } as const;
+
+/** @throws CniError 102 naming the address that another host has */
+async function waitForDuplicateDetection({ pod: { name } }: AttachmentPlan, pod: LinkPort, ports: CniPorts): Promise<void> {
+  for (let waited = 0; ; waited += detection.interval) {
+    const link = (await pod.read([name])).links.get(name);
+    const unusable = link ? unusableAddresses(link) : [];
+    if (unusable.length === 0) return;
+    const duplicate = unusable.find(({ reason }) => reason === 'duplicate');
+    if (duplicate || waited >= detection.limit)
+      throw new CniError(
+        cniErrorCodes.kernelRefused,
+        duplicate
+          ? `enabledad: another host on the link of ${name} has ${duplicate.address.text}`
+          : `enabledad: ${unusable.map(({ address }) => address.text).join(', ')} of ${name} is still tentative after ${detection.limit} ms`,
+      );
+    await ports.sleep(detection.interval);
+  }
 }
 
 const vethExists = ({ failures }: LinkOutcome): boolean =>
@@ -123,11 +122,19 @@ const plainAddresses = (_key: string, value: unknown): unknown =>
   typeof value === 'object' && value !== null && 'text' in value ? (value as { text: unknown }).text : value;
 
 /** Takes back what was done. When even that fails, the addresses stay taken, and DEL or the agent finishes it. */
-async function undo(plan: AttachmentPlan, record: ReservationRecord, store: ReservationStore, ports: CniPorts): Promise<void> {
+async function undo(
+  plan: AttachmentPlan,
+  record: ReservationRecord,
+  options: PluginOptions,
+  store: ReservationStore,
+  ports: CniPorts,
+): Promise<void> {
   try {
     beginRelease(store, record);
     const { failures } = await ports.host.apply(plan.undo);
-    if (!failures.some(isDeletion)) releaseAddresses(store, record);
+    await removeExtras(record, options.ipam.dataDir, ports);
+    if (options.macspoofchk) await ports.macGuard.forget(plan.host.name);
+    if (!failures.some(isDeletion)) await releaseLease(options.ipam, record, store, ports);
   } catch {
     // The error that led here is the one to report.
   }

@@ -1,19 +1,23 @@
 import { type DesiredNamespace, diffNamespace, type LinkDifference } from '../dataplane/links-diff.ts';
-import { holdsReservation, readReservation } from '../ipam/index.ts';
+import { holdsReservation, type ReservationRecord, readReservation } from '../ipam/index.ts';
 import { compileAttachment } from './compile.ts';
+import { delegateFor } from './delegation.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
+import { checkExtras, compileExtras } from './extras.ts';
 import { asObject, type Fields, listField, textField } from './fields.ts';
 import type { Attachment } from './input.ts';
+import { type Lease, leaseOfResult, ownLease } from './lease.ts';
 import { checkNamespace } from './namespace.ts';
 import type { PluginOptions } from './options.ts';
 import type { CniPorts } from './ports.ts';
+import { parseResult } from './results.ts';
 
 /**
  * CHECK (CNI spec 1.1.0, section 2): compares the reservation, the node's links, the pod's link, addresses and routes, and forwarding with
  * what ADD made. @throws CniError 104 naming every difference, with the repair in its details.
  */
 export async function check(options: PluginOptions, attachment: Attachment, prevResult: Fields, ports: CniPorts): Promise<void> {
-  checkNamespace(attachment.netns, ports);
+  checkNamespace(attachment, ports);
   const store = ports.openStore(options.ipam.dataDir, options.name);
   const record = readReservation(store, attachment);
   if (!record || !holdsReservation(store, record)) {
@@ -22,7 +26,8 @@ export async function check(options: PluginOptions, attachment: Attachment, prev
       'DEL and ADD the pod again',
     );
   }
-  const plan = compileAttachment(options, attachment, record.addresses);
+  if (options.ipam.delegate) await delegateFor(options.ipam.delegate, 'CHECK', attachment, ports);
+  const plan = compileAttachment(options, attachment, leaseOfRecord(options, record, prevResult));
   const problems = compareAddresses(
     prevResult,
     plan.addresses.map(({ address }) => `${address.address.text}/${address.length}`),
@@ -40,7 +45,22 @@ export async function check(options: PluginOptions, attachment: Attachment, prev
   ];
   problems.push(...differences.map(({ difference, where }) => describe(difference, where)));
   const repairs = differences.map(({ difference, where }) => repair(difference, where));
-  for (const family of new Set(options.isGateway ? record.addresses.map((address) => address.family) : [])) {
+  const extras = compileExtras(
+    options,
+    attachment,
+    plan.addresses.map(({ address }) => address),
+  );
+  for (const difference of await checkExtras(extras, ports)) {
+    problems.push(difference.problem);
+    repairs.push(difference.repair);
+  }
+  const guard = options.macspoofchk ? await ports.macGuard.read(plan.host.name) : [plan.pod.mac];
+  if (!guard?.includes(plan.pod.mac)) {
+    problems.push(`macspoofchk: ${plan.host.name} in the node ${guard ? `may send from ${guard.join(', ') || 'no MAC'}, not from ${plan.pod.mac}` : 'may send from any MAC'}`);
+    repairs.push('DEL and ADD the pod again');
+  }
+  const forwards = options.isGateway || options.mode === 'ptp';
+  for (const family of new Set(forwards ? record.addresses.map((address) => address.family) : [])) {
     if (ports.forwards(family)) continue;
     problems.push(`the node does not forward IPv${family}`);
     repairs.push(`sysctl -w ${family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'}=1`);
@@ -50,6 +70,14 @@ export async function check(options: PluginOptions, attachment: Attachment, prev
 
 const notAsAdded = (problems: readonly string[], details: string): CniError =>
   new CniError(cniErrorCodes.notAsAdded, problems.join('; '), details && `repair: ${details}`);
+
+/** What ADD had a lease of. Of addresses from elsewhere only the previous result tells the length and the gateway. */
+function leaseOfRecord(options: PluginOptions, record: ReservationRecord, prevResult: Fields): Lease {
+  if (options.ipam.source === 'own') return ownLease(options.ipam, record.addresses);
+  const told = parseResult(prevResult, 'prevResult');
+  const held = new Set(record.addresses.map(({ text }) => text));
+  return leaseOfResult({ ...told, ips: told.ips.filter(({ address }) => held.has(address.address.text)) }, options.isGateway);
+}
 
 /** A plugin later in the chain may have changed MAC or MTU of the pod's link (tuning does); the result of the chain tells. */
 function withPreviousResult(desired: DesiredNamespace, prevResult: Fields, { ifname, netns }: Attachment): DesiredNamespace {
@@ -77,6 +105,7 @@ function compareAddresses(prevResult: Fields, reserved: readonly string[]): stri
 function describe({ aspect, link, desired, actual }: LinkDifference, where: string): string {
   if (aspect === 'link') return `link ${link} is missing in ${where}`;
   if (aspect === 'up') return `link ${link} in ${where} is down`;
+  if (aspect === 'isolated' || aspect === 'promisc') return `${link} in ${where} is ${actual === 'true' ? '' : 'not '}${aspect === 'promisc' ? 'promiscuous' : aspect}`;
   if (aspect === 'hairpin') return `hairpin mode of ${link} in ${where} is ${actual === 'true' ? 'on' : 'off'}`;
   if (aspect === 'route') return `route ${desired} is missing in ${where}`;
   if (aspect === 'address') return `address ${desired} is missing on ${link} in ${where} (it has ${actual})`;
@@ -90,6 +119,10 @@ function repair({ aspect, link, desired }: LinkDifference, where: string): strin
       return `${inPod}ip link set ${link} up`;
     case 'hairpin':
       return `bridge link set dev ${link} hairpin ${desired === 'true' ? 'on' : 'off'}`;
+    case 'isolated':
+      return `bridge link set dev ${link} isolated ${desired === 'true' ? 'on' : 'off'}`;
+    case 'promisc':
+      return `ip link set ${link} promisc ${desired === 'true' ? 'on' : 'off'}`;
     case 'mtu':
       return `${inPod}ip link set ${link} mtu ${desired}`;
     case 'mac':

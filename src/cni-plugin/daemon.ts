@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listReservations, releaseAddresses } from '../ipam/index.ts';
 import { type CommandRunner, systemRunner } from '../kernel/command-runner.ts';
@@ -9,10 +9,12 @@ import { resources } from '../objects/client.ts';
 import type { DaemonContext, NodeDaemon } from '../runtime/daemon.ts';
 import type { Logger } from '../runtime/log.ts';
 import { Gauge } from '../runtime/metrics.ts';
-import { builtFile } from '../runtime/program-files.ts';
+import { assetFile, builtFile } from '../runtime/program-files.ts';
 import { startSyncLoop } from '../runtime/sync-loop.ts';
 import { type ClaimFiles, openClaimFiles } from '../storage/claim-files.ts';
 import { installExecutable, isInstalled, readFileIfThere, writeFileAtomically } from '../storage/install-file.ts';
+import { systemExtrasPorts } from './effects/extras-ports.ts';
+import { startNatRepair } from './effects/nat-repair.ts';
 import { compileInstallation, diffInstallation, type Installation, type InstallationChange, podCIDRsOf } from './installation.ts';
 import { type InstallerInput, type InstallerOptions, installerOptions } from './installer-options.ts';
 import { attachmentText, strayLinks, withoutNamespace } from './reconcile.ts';
@@ -29,6 +31,9 @@ export interface InstallerDeps {
 
 /** Where the build puts the plugin's executable; seen alike from the sources and from the built program. */
 export const builtExecutable = builtFile(`cni/${pluginType}`);
+
+/** What stands in its place where there is an agent. */
+const launcherFile = assetFile('cni-plugin/launcher.sh');
 
 /**
  * Keeps the CNI plugin of one node installed: the executable in `binDir`, and a network configuration made from the pod CIDRs of its Node in
@@ -49,6 +54,7 @@ export async function startCniInstaller(
   const nodes = deps.cluster.informer(resources.nodes);
   const podCIDRs = (): readonly string[] => podCIDRsOf(nodes.store.get(options.nodeName));
   const paths = pathsOf(options);
+  const launcher = readFileSync(launcherFile, 'utf8');
   let problem: string | undefined = 'not installed yet';
   const loop = startSyncLoop<readonly string[], Installation, InstallationChange>({
     name: 'cni',
@@ -56,10 +62,15 @@ export async function startCniInstaller(
     clock: context.clock,
     snapshot: () => (nodes.synced ? podCIDRs() : undefined),
     compile: (cidrs) => compileInstallation(options, cidrs),
-    read: () => Promise.resolve({ conflist: readFileIfThere(paths.conflist), executable: isInstalled(executable, paths.executable) }),
+    read: () =>
+      Promise.resolve({
+        conflist: readFileIfThere(paths.conflist),
+        executable: isInstalled(executable, paths.standalone) && readFileIfThere(paths.executable) === launcher,
+      }),
     diff: diffInstallation,
     apply(change) {
-      applyInstallation(change, executable, paths);
+      if (change.executable) installLaunched(executable, launcher, paths);
+      applyConflist(change, paths.conflist);
       log.info({ change: Object.keys(change), podCIDRs: podCIDRs() }, 'installed');
       return Promise.resolve();
     },
@@ -76,6 +87,15 @@ export async function startCniInstaller(
   });
   void nodes.whenSynced().then(() => loop.trigger());
   context.health.addReady('cni', () => problem);
+  const extras = systemExtrasPorts(deps.runner ?? systemRunner, readBootId());
+  const repair = startNatRepair({
+    conflist: () => readFileIfThere(paths.conflist),
+    store,
+    hostPorts: extras.openHostPorts(options.stateDir),
+    nat: extras.nat,
+    clock: context.clock,
+    log,
+  });
 
   const attachments = cachedReports(store);
   context.metrics.registerMetric(
@@ -100,6 +120,7 @@ export async function startCniInstaller(
     }),
     async stop() {
       stopListening();
+      await repair.stop();
       await loop.stop();
     },
   };
@@ -117,13 +138,16 @@ export function installOnce(
   const options = installerOptions(input);
   const paths = pathsOf(options);
   const { conflist } = compileInstallation(options, podCIDRs);
-  applyInstallation({ executable: true, conflist }, checkExecutable(executable), paths);
+  // There is no agent to be asked: the executable itself.
+  installExecutable(checkExecutable(executable), paths.executable);
+  applyConflist({ conflist }, paths.conflist);
   return paths;
 }
 
 const pathsOf = ({ confDir, confFile, binDir }: InstallerOptions) => ({
   conflist: join(confDir, confFile),
   executable: join(binDir, pluginType),
+  standalone: join(binDir, `${pluginType}.standalone`),
 });
 
 function checkExecutable(path: string): string {
@@ -131,12 +155,16 @@ function checkExecutable(path: string): string {
   return path;
 }
 
-/** The executable first: a runtime that sees the configuration runs it. */
-function applyInstallation(change: InstallationChange, executable: string, paths: { conflist: string; executable: string }): void {
-  if (change.executable) installExecutable(executable, paths.executable);
+/** The executable first, the launcher that runs it next, and then the configuration: a runtime that sees that runs the launcher. */
+function installLaunched(executable: string, launcher: string, paths: { executable: string; standalone: string }): void {
+  installExecutable(executable, paths.standalone);
+  writeFileAtomically(paths.executable, launcher, 0o755);
+}
+
+function applyConflist(change: InstallationChange, path: string): void {
   if (!('conflist' in change)) return;
-  if (change.conflist === undefined) rmSync(paths.conflist, { force: true });
-  else writeFileAtomically(paths.conflist, change.conflist, 0o644);
+  if (change.conflist === undefined) rmSync(path, { force: true });
+  else writeFileAtomically(path, change.conflist, 0o644);
 }
 
 /** Releases what pods hold whose runner died before it could DEL them, and says what else does not add up. */

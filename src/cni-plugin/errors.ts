@@ -18,15 +18,36 @@ export const cniErrorCodes = {
   addressesExhausted: 103,
   notAsAdded: 104,
   deletedMeanwhile: 105,
+  hostPortTaken: 106,
+  delegateFailed: 107,
+  addressTaken: 108,
 } as const;
 
 export type CniErrorCode = (typeof cniErrorCodes)[keyof typeof cniErrorCodes];
 
+const permanentCodes: readonly number[] = [
+  cniErrorCodes.incompatibleVersion,
+  cniErrorCodes.unsupportedField,
+  cniErrorCodes.invalidEnvironment,
+  cniErrorCodes.decoding,
+  cniErrorCodes.invalidConfig,
+];
+
+/** Does this error object, as text, say that the request itself is wrong, so that it never will succeed? launcher.sh has the same list. */
+export function isPermanent(errorObject: string): boolean {
+  try {
+    return permanentCodes.includes((JSON.parse(errorObject) as { code: number }).code);
+  } catch {
+    return false;
+  }
+}
+
 /** A failure that the runtime is told of. The message names key and value; `details` may say more, or what to do. */
 export class CniError extends Error {
-  readonly code: CniErrorCode;
+  /** One of {@link cniErrorCodes}, or that of another plugin whose error is passed on. */
+  readonly code: number;
   readonly details: string;
-  constructor(code: CniErrorCode, message: string, details = '') {
+  constructor(code: number, message: string, details = '') {
     super(message);
     this.name = 'CniError';
     this.code = code;

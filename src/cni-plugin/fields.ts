@@ -55,3 +55,7 @@ export function textListField(fields: Fields, key: string, path = key): string[]
     return value;
   });
 }
+
+/** The object without the keys whose value is undefined. */
+export const defined = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -1,10 +1,13 @@
-export { type AttachmentPlan, compileAttachment, type PodAddress } from './compile.ts';
+export { type AttachmentPlan, compileAttachment } from './compile.ts';
 export { CniError, type CniErrorCode, cniErrorCodes } from './errors.ts';
 export { type Attachment, type CniCommand, type CniRequest, type Invocation, parseRequest } from './input.ts';
 export { type InstallerInput, type InstallerOptions, installerOptions, installerSchema } from './installer-options.ts';
 export { type InvocationOutcome, invoke } from './invoke.ts';
+export type { Lease, PodAddress } from './lease.ts';
 export { hostLinkName, macOfAddress } from './names.ts';
-export type { Dns, IpamOptions, PluginOptions } from './options.ts';
+export type { Dns } from './dns-options.ts';
+export type { IpamOptions } from './ipam-options.ts';
+export type { PluginOptions } from './options.ts';
 export type { CniPorts, LinkPort } from './ports.ts';
 export { type ConflistOptions, pluginType, renderConflist } from './render/conflist.ts';
 export { renderResult } from './render/result.ts';

@@ -1,6 +1,9 @@
+import { badVariable, type CniArgs, parseCniArgs, podOfArgs } from './cni-args.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import { asObject, type Fields, invalid, listField, textField } from './fields.ts';
-import { isLinkName, type PluginOptions, parseOptions, parseVersion } from './options.ts';
+import { ipamType } from './ipam-options.ts';
+import { type IpamPluginOptions, isLinkName, type PluginOptions, parseIpamPluginOptions, parseOptions, parseVersion } from './options.ts';
+import { pluginType } from './render/conflist.ts';
 import { isAtLeast } from './versions.ts';
 
 export type CniCommand = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
@@ -9,6 +12,8 @@ export type CniCommand = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
 export interface Invocation {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stdin: string;
+  /** Name that the program was run by, as far as known: the last part of argv[0]. */
+  readonly program?: string;
 }
 
 /** One container's place on the network. */
@@ -19,13 +24,23 @@ export interface Attachment {
   readonly netns: string;
   /** `namespace/name`, when CNI_ARGS tells. */
   readonly pod?: string;
+  /** CNI_NETNS_OVERRIDE: `netns` may be the node's own namespace (CNI spec 1.1.0). */
+  readonly anyNamespace?: true;
 }
 
+/** A request with options of one kind. */
+type OptionsRequest<O> =
+  | { readonly command: 'ADD' | 'DEL'; readonly options: O; readonly attachment: Attachment }
+  | { readonly command: 'CHECK'; readonly options: O; readonly attachment: Attachment; readonly prevResult: Fields }
+  | { readonly command: 'GC'; readonly options: O; readonly valid: readonly Pick<Attachment, 'containerId' | 'ifname'>[] }
+  | { readonly command: 'STATUS'; readonly options: O };
+
+/** A request to our address manager alone, by another interface plugin. */
+export type IpamRequest = OptionsRequest<IpamPluginOptions>;
+
 export type CniRequest =
-  | { readonly command: 'ADD' | 'DEL'; readonly options: PluginOptions; readonly attachment: Attachment }
-  | { readonly command: 'CHECK'; readonly options: PluginOptions; readonly attachment: Attachment; readonly prevResult: Fields }
-  | { readonly command: 'GC'; readonly options: PluginOptions; readonly valid: readonly Pick<Attachment, 'containerId' | 'ifname'>[] }
-  | { readonly command: 'STATUS'; readonly options: PluginOptions }
+  | OptionsRequest<PluginOptions>
+  | { readonly command: 'IPAM'; readonly request: IpamRequest }
   | { readonly command: 'VERSION'; readonly cniVersion: string | undefined };
 
 /** More than any runtime sends; a result of 1000 interfaces is under 200 kB. */
@@ -45,7 +60,7 @@ const required: Readonly<Record<CniCommand, readonly string[]>> = {
  * Reads an invocation.
  * @throws CniError 1, 2 or 7 (configuration), 4 (environment, naming the variables), 6 (standard input is no JSON object)
  */
-export function parseRequest({ environment, stdin }: Invocation): CniRequest {
+export function parseRequest({ environment, stdin, program }: Invocation): CniRequest {
   const command = parseCommand(environment['CNI_COMMAND']);
   const fields = parseStdin(stdin);
   if (command === 'VERSION') return { command, cniVersion: textField(fields, 'cniVersion') };
@@ -54,10 +69,37 @@ export function parseRequest({ environment, stdin }: Invocation): CniRequest {
   const version = parseVersion(fields);
   if (command === 'CHECK' && !isAtLeast(version, '0.4.0')) throw tooOld(command, version, '0.4.0');
   if ((command === 'GC' || command === 'STATUS') && !isAtLeast(version, '1.1.0')) throw tooOld(command, version, '1.1.0');
-  const options = parseOptions(fields);
+  const args = parseCniArgs(environment['CNI_ARGS'] ?? '');
+  const context = { environment, args, forAdd: command === 'ADD' };
+  if (servesAnother(fields, program)) {
+    const options = parseIpamPluginOptions(fields, context);
+    return { command: 'IPAM', request: requestOf(command, options, fields, environment, args) };
+  }
+  return requestOf(command, parseOptions(fields, context), fields, environment, args);
+}
+
+/**
+ * Is this a request to the address manager alone? An interface plugin runs its IPAM plugin with its own configuration, so `type` is the
+ * interface plugin's (CNI spec 1.1.0, section 4 "Plugin Delegation"). An executable that was given another name is asked for by that name.
+ */
+function servesAnother(fields: Fields, program: string | undefined): boolean {
+  if (program === ipamType) return true;
+  const type = fields['type'];
+  const ipam = fields['ipam'];
+  const ours = typeof ipam === 'object' && ipam !== null && (ipam as Fields)['type'] === ipamType;
+  return ours && typeof type === 'string' && type !== '' && type !== pluginType && type !== program;
+}
+
+function requestOf<O>(
+  command: Exclude<CniCommand, 'VERSION'>,
+  options: O,
+  fields: Fields,
+  environment: Invocation['environment'],
+  args: CniArgs,
+): OptionsRequest<O> {
   if (command === 'STATUS') return { command, options };
   if (command === 'GC') return { command, options, valid: parseValidAttachments(fields) };
-  const attachment = parseAttachment(environment);
+  const attachment = parseAttachment(environment, args);
   if (command !== 'CHECK') return { command, options, attachment };
   if (fields['prevResult'] === undefined) throw new CniError(cniErrorCodes.invalidConfig, 'prevResult: missing; CHECK compares with it');
   return { command, options, attachment, prevResult: asObject(fields['prevResult'], 'prevResult') };
@@ -89,41 +131,16 @@ function parseStdin(stdin: string): Fields {
   return value as Fields;
 }
 
-function parseAttachment(environment: Invocation['environment']): Attachment {
+function parseAttachment(environment: Invocation['environment'], args: CniArgs): Attachment {
   const { CNI_CONTAINERID: containerId = '', CNI_IFNAME: ifname = '', CNI_NETNS: netns = '' } = environment;
   if (!/^[a-zA-Z0-9][\w.-]{0,199}$/.test(containerId))
     throw badVariable('CNI_CONTAINERID', containerId, 'may hold letters, digits, dot, dash and underscore, at most 200');
   if (!isLinkName(ifname) || ifname.includes('@'))
     throw badVariable('CNI_IFNAME', ifname, 'is not a link name (1 to 15 characters, no blank, no slash, no colon)');
   if (netns !== '' && !/^\/[^\0\n\r"\\]{1,1000}$/.test(netns)) throw badVariable('CNI_NETNS', netns, 'is not an absolute path');
-  const pod = parsePod(environment['CNI_ARGS'] ?? '');
-  return { containerId, ifname, netns, ...(pod === undefined ? {} : { pod }) };
-}
-
-const badVariable = (name: string, value: string, reason: string): CniError =>
-  new CniError(cniErrorCodes.invalidEnvironment, `${name}=${value.slice(0, 120)} ${reason}`);
-
-const knownArgs = ['IgnoreUnknown', 'K8S_POD_NAMESPACE', 'K8S_POD_NAME', 'K8S_POD_INFRA_CONTAINER_ID', 'K8S_POD_UID'];
-
-/** `namespace/name` out of CNI_ARGS (`KEY=VALUE;KEY=VALUE`). An unknown key is an error unless IgnoreUnknown is true, as in libcni. */
-function parsePod(args: string): string | undefined {
-  const pairs = args.split(';').filter((pair) => pair !== '');
-  const values = new Map(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=');
-      if (at < 1) throw badVariable('CNI_ARGS', args, `holds ${JSON.stringify(pair)}, which is not KEY=VALUE`);
-      return [pair.slice(0, at), pair.slice(at + 1)] as const;
-    }),
-  );
-  const ignoreUnknown = /^(1|t|true)$/i.test(values.get('IgnoreUnknown') ?? '');
-  const unknown = [...values.keys()].filter((key) => !knownArgs.includes(key));
-  if (unknown.length > 0 && !ignoreUnknown)
-    throw badVariable('CNI_ARGS', args, `holds ${unknown.join(', ')}, which this plugin does not know; IgnoreUnknown=true lets it pass`);
-  const [namespace, name] = [values.get('K8S_POD_NAMESPACE'), values.get('K8S_POD_NAME')];
-  if (!namespace || !name) return undefined;
-  const pod = `${namespace}/${name}`;
-  if (!/^[\w.-]+\/[\w.-]+$/.test(pod)) throw badVariable('CNI_ARGS', args, 'holds a pod name that is none');
-  return pod;
+  const pod = podOfArgs(args);
+  const anyNamespace = /^(1|t|true)$/i.test(environment['CNI_NETNS_OVERRIDE'] ?? '');
+  return { containerId, ifname, netns, ...(pod === undefined ? {} : { pod }), ...(anyNamespace ? { anyNamespace } : {}) };
 }
 
 /** `cni.dev/valid-attachments` (CNI spec 1.1.0, section 2 "GC"). It must be there: an absent list must not mean that nothing is valid. */

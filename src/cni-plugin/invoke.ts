@@ -2,7 +2,10 @@ import { AddressesExhaustedError, checkRoom, familyOf, listReservations } from '
 import { add } from './add.ts';
 import { check } from './check.ts';
 import { remove } from './delete.ts';
+import { delegateOverall } from './delegation.ts';
 import { CniError, cniErrorCodes, toCniError } from './errors.ts';
+import { collectExtras } from './extras.ts';
+import { serveIpam } from './ipam-plugin.ts';
 import { type Attachment, type CniRequest, type Invocation, parseRequest } from './input.ts';
 import type { PluginOptions } from './options.ts';
 import type { CniPorts } from './ports.ts';
@@ -28,6 +31,7 @@ export async function invoke(invocation: Invocation, ports: () => CniPorts): Pro
 async function execute(request: CniRequest, open: () => CniPorts): Promise<object | undefined> {
   if (request.command === 'VERSION') return renderVersions(request.cniVersion);
   const ports = open();
+  if (request.command === 'IPAM') return serveIpam(request.request, ports);
   const { options } = request;
   switch (request.command) {
     case 'ADD':
@@ -36,13 +40,13 @@ async function execute(request: CniRequest, open: () => CniPorts): Promise<objec
       await check(options, request.attachment, request.prevResult, ports);
       return undefined;
     case 'DEL':
-      await remove(options.bridge, request.attachment, ports.openStore(options.ipam.dataDir, options.name), ports);
+      await remove(options, request.attachment, ports.openStore(options.ipam.dataDir, options.name), ports);
       return undefined;
     case 'GC':
       await collect(options, request.valid, ports);
       return undefined;
     case 'STATUS':
-      status(options, ports);
+      await status(options, ports);
       return undefined;
   }
 }
@@ -59,16 +63,24 @@ async function collect(
   for (const record of listReservations(store).reservations) {
     if (wanted.has(`${record.containerId}@${record.ifname}`)) continue;
     try {
-      await remove(options.bridge, record, store, ports);
+      await remove(options, record, store, ports);
     } catch (error) {
       errors.push(error);
     }
   }
+  if (options.ipam.delegate) await delegateOverall(options.ipam.delegate, 'GC', ports).catch((error) => errors.push(error));
+  const isUsed = (): boolean => listReservations(store).reservations.length > 0;
+  await collectExtras(options, ({ containerId, ifname }) => wanted.has(`${containerId}@${ifname}`), isUsed, ports).catch((error) =>
+    errors.push(error),
+  );
   if (errors.length > 0) throw errors[0];
 }
 
 /** STATUS (CNI spec 1.1.0, section 2): could an ADD succeed now? */
-function status(options: PluginOptions, ports: CniPorts): void {
+async function status(options: PluginOptions, ports: CniPorts): Promise<void> {
+  const agentProblem = ports.agentProblem?.();
+  if (agentProblem !== undefined) throw new CniError(cniErrorCodes.unavailable, agentProblem, 'pods can be added and deleted, but slower');
+  if (options.ipam.delegate) await delegateOverall(options.ipam.delegate, 'STATUS', ports);
   try {
     checkRoom(ports.openStore(options.ipam.dataDir, options.name), options.ipam.ranges);
   } catch (error) {

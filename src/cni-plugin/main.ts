@@ -1,36 +1,22 @@
 import { readSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import { isatty } from 'node:tty';
-import { type CommandRunner, inNetworkNamespace } from '../kernel/command-runner.ts';
-import { namespaceIdentity, readBootId, readForwarding } from '../kernel/namespace-identity.ts';
-import { createNetlink } from '../kernel/netlink/netlink.ts';
 import { spawnRunner } from '../kernel/spawn-runner.ts';
-import { openClaimFiles } from '../storage/claim-files.ts';
+import { agentProblem, systemPorts } from './effects/system-ports.ts';
 import { maxStdinBytes } from './input.ts';
 import { invoke } from './invoke.ts';
-import type { CniPorts } from './ports.ts';
-
-/** The plugin's ports on this machine, in the network namespace of this process. */
-function systemPorts(runner: CommandRunner = spawnRunner, bootId: string = readBootId()): CniPorts {
-  return {
-    host: createNetlink(runner),
-    pod: (netns) => createNetlink(inNetworkNamespace(runner, netns)),
-    openStore: (dataDir, name) => openClaimFiles(join(dataDir, name), bootId),
-    namespaceIdentity,
-    ownNamespace: '/proc/self/ns/net',
-    forwards: readForwarding,
-    bootId,
-    now: () => Date.now(),
-    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
-  };
-}
 
 /** Runs the plugin once on this process's environment and standard input, prints the answer and sets the exit code. */
 export async function main(): Promise<void> {
   // A runtime may give its plugins no PATH; `ip` and `nsenter` are in one of these on every Linux.
   process.env['PATH'] = [process.env['PATH'], '/usr/sbin', '/usr/bin', '/sbin', '/bin'].filter(Boolean).join(':');
-  const invocation = { environment: process.env, stdin: await readStdin() };
-  const { stdout, exitCode } = await invoke(invocation, () => systemPorts());
+  const invocation = { environment: process.env, stdin: await readStdin(), program: basename(process.argv0) };
+  const { stdout, exitCode } = await invoke(invocation, () => ({
+    ...systemPorts(spawnRunner),
+    agentProblem: () => agentProblem(process.execPath),
+    // Set by launcher.sh.
+    continuesAdd: process.env['PODWIRE_CNI_CONTINUES'] === '1',
+  }));
   process.stdout.write(stdout);
   process.exitCode = exitCode;
 }

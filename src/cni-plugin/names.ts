@@ -5,9 +5,14 @@ import { type Address, addressToBytes } from '../net/index.ts';
  * finds it without having been told.
  */
 export function hostLinkName(containerId: string, ifname: string): string {
+  return `veth${(hashOf(`${containerId}@${ifname}`) >> 20n).toString(16).padStart(11, '0')}`;
+}
+
+/** FNV-1a, 64 bits. */
+function hashOf(text: string): bigint {
   let hash = 0xcbf29ce484222325n;
-  for (const byte of Buffer.from(`${containerId}@${ifname}`)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffff_ffff_ffff_ffffn;
-  return `veth${(hash >> 20n).toString(16).padStart(11, '0')}`;
+  for (const byte of Buffer.from(text)) hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffff_ffff_ffff_ffffn;
+  return hash;
 }
 
 export const isHostLinkName = (name: string): boolean => /^veth[0-9a-f]{11}$/.test(name);
@@ -20,3 +25,7 @@ export function macOfAddress(address: Address, prefix: '0a:58' | '0e:58'): strin
   const tail = Array.from(addressToBytes(address).slice(-4), (byte) => byte.toString(16).padStart(2, '0'));
   return [prefix, ...tail].join(':');
 }
+
+/** MAC of a link that has no address to derive it from: always the same for the same name. */
+export const macOfName = (name: string, prefix: '0a:58' | '0e:58'): string =>
+  [prefix, ...(hashOf(name) >> 32n).toString(16).padStart(8, '0').match(/../g)!].join(':');

@@ -1,5 +1,7 @@
 import type { LinkOperation, LinkOutcome, NamespaceState } from '../dataplane/links.ts';
 import type { ReservationStore } from '../ipam/index.ts';
+import type { DelegationPorts } from './delegation.ts';
+import type { ExtrasPorts } from './extras.ts';
 
 /** Links of one network namespace; `kernel/netlink` is one. */
 export interface LinkPort {
@@ -7,8 +9,18 @@ export interface LinkPort {
   read(links: readonly string[]): Promise<NamespaceState>;
 }
 
+/** Keeps a link of the node to one source MAC. */
+export interface MacGuardPort {
+  allow(link: string, mac: string): Promise<void>;
+  forget(link: string): Promise<void>;
+  /** The MACs that the link is allowed; undefined when it is not guarded. */
+  read(link: string): Promise<readonly string[] | undefined>;
+}
+
 /** Everything that the plugin does outside of itself. */
-export interface CniPorts {
+export interface CniPorts extends ExtrasPorts, DelegationPorts {
+  /** Source MACs of the node's bridges; `kernel/mac-guard` is one. */
+  readonly macGuard: MacGuardPort;
   /** The namespace this process is in: the node's. */
   readonly host: LinkPort;
   pod(netns: string): LinkPort;
@@ -23,4 +35,8 @@ export interface CniPorts {
   /** Milliseconds since the epoch. */
   now(): number;
   sleep(milliseconds: number): Promise<void>;
+  /** What is wrong with the node agent, where one should be running. */
+  agentProblem?(): string | undefined;
+  /** This ADD goes on where the agent's ended: the addresses are reserved, the attachment is not whole, and nobody was told that it is. */
+  readonly continuesAdd?: boolean;
 }

@@ -10,13 +10,13 @@ export interface DesiredNamespace {
 
 /** One way in which a namespace is not as desired. `desired` and `actual` are texts for people. */
 export interface LinkDifference {
-  readonly aspect: 'link' | 'kind' | 'up' | 'mac' | 'mtu' | 'master' | 'hairpin' | 'alias' | 'address' | 'route';
+  readonly aspect: 'link' | 'kind' | 'up' | 'mac' | 'mtu' | 'master' | 'hairpin' | 'isolated' | 'promisc' | 'alias' | 'address' | 'route';
   readonly link: string;
   readonly desired: string;
   readonly actual: string;
 }
 
-const comparedFields = ['kind', 'up', 'mac', 'mtu', 'master', 'hairpin', 'alias'] as const;
+const comparedFields = ['kind', 'up', 'mac', 'mtu', 'master', 'hairpin', 'isolated', 'promisc', 'alias'] as const;
 
 /** Every way in which the actual namespace falls short of the desired one, links first. Empty when it is as desired. */
 export function diffNamespace(desired: DesiredNamespace, actual: NamespaceState): LinkDifference[] {

@@ -37,7 +37,13 @@ export interface LinkState {
   readonly alias?: string;
   /** Bridge ports only: may a frame leave by the port it came in. */
   readonly hairpin?: boolean;
+  /** Bridge ports only: no frame goes from this port to another isolated one. */
+  readonly isolated?: boolean;
+  /** Takes every frame, whoever it is for, because somebody asked for that. Absent: not known. */
+  readonly promisc?: boolean;
   readonly addresses: readonly LinkAddress[];
+  /** IPv6 addresses that may not be used yet, or ever: duplicate address detection has not ended, or found another host. */
+  readonly unusable?: readonly { readonly address: Address; readonly reason: 'tentative' | 'duplicate' }[];
 }
 
 /** Part of what one network namespace holds: the links that were asked for and exist, and all unicast routes of their own making. */
@@ -68,17 +74,18 @@ export type LinkOperation =
       readonly alias?: string;
       /** False: the kernel makes no link-local IPv6 address of its own. */
       readonly linkLocal?: boolean;
+      readonly promisc?: boolean;
     }
-  | { readonly op: 'set-bridge-port'; readonly name: string; readonly hairpin: boolean }
+  | { readonly op: 'set-bridge-port'; readonly name: string; readonly hairpin: boolean; readonly isolated?: boolean }
   /** A link that is not there is fine. */
   | { readonly op: 'delete-link'; readonly name: string }
-  /** Adds the address or refreshes it; IPv6 without duplicate address detection. */
-  | { readonly op: 'ensure-address'; readonly device: string; readonly address: LinkAddress }
+  /** Adds the address or refreshes it; IPv6 without duplicate address detection, unless `detectDuplicates`. */
+  | { readonly op: 'ensure-address'; readonly device: string; readonly address: LinkAddress; readonly detectDuplicates?: true }
   | { readonly op: 'delete-address'; readonly device: string; readonly address: LinkAddress }
   | { readonly op: 'ensure-route'; readonly route: LinkRoute }
   | { readonly op: 'delete-route'; readonly route: LinkRoute }
-  /** Tells the kernel the neighbour's MAC as if it had just answered. */
-  | { readonly op: 'ensure-neighbour'; readonly device: string; readonly address: Address; readonly mac: string }
+  /** Tells the kernel the neighbour's MAC as if it had just answered; `permanent`: it is never asked again. */
+  | { readonly op: 'ensure-neighbour'; readonly device: string; readonly address: Address; readonly mac: string; readonly permanent?: true }
   /** Forgets what the kernel learnt of the neighbour; nothing learnt is fine. */
   | { readonly op: 'forget-neighbour'; readonly device: string; readonly address: Address };
 

@@ -162,7 +162,11 @@ function parseSelector(value: Json): NftSelector {
     const [side, more] = listOf(flags);
     return result === 'type' && more === undefined && (side === 'saddr' || side === 'daddr') ? `fib ${side} type` : unknown();
   }
-  if (ct) return objectOf(ct)['key'] === 'status' && objectOf(ct)['dir'] === undefined ? 'ct status' : unknown();
+  if (ct) {
+    const { key, dir } = objectOf(ct);
+    if (key === 'proto-dst' && dir === 'original') return 'ct original proto-dst';
+    return key === 'status' && dir === undefined ? 'ct status' : unknown();
+  }
   const { mode, mod, offset } = objectOf(numgen);
   return mode === 'random' && typeof mod === 'number' && offset === 0 ? `numgen random mod ${mod}` : unknown();
 }

@@ -68,6 +68,8 @@ export type NftSelector =
   | 'iifname'
   | 'oifname'
   | 'ct status'
+  /** The destination port that the connection was opened to, before DNAT. nft 1.0.6 takes it only in a rule that names the protocol. */
+  | 'ct original proto-dst'
   | `numgen random mod ${number}`;
 
 export type NftMatch =

@@ -18,6 +18,7 @@ export {
   sameOwner,
 } from './pod-addresses-record.ts';
 export {
+  AddressTakenError,
   beginRelease,
   checkRoom,
   holdsReservation,
@@ -25,6 +26,7 @@ export {
   type ReservationRequest,
   type ReservationStore,
   readReservation,
+  recordForeignAddresses,
   releaseAddresses,
   reserveAddresses,
 } from './pod-addresses-reserve.ts';

@@ -18,6 +18,8 @@ export interface ReservationRecord extends AddressOwner {
   /** Name of the node's end of the veth pair. */
   readonly hostLink: string;
   readonly addresses: readonly Address[];
+  /** Where the addresses come from when not from here: the type of another IPAM plugin, or `none`. Nothing is claimed for them then. */
+  readonly ipam?: string;
   /** `releasing`: a DEL has begun. */
   readonly state: 'reserved' | 'releasing';
   readonly bootId: string;
@@ -43,9 +45,9 @@ export function decodeReservation(text: string): ReservationRecord | undefined {
   } catch {
     return undefined;
   }
-  const { containerId, ifname, network, pod, netns, netnsInode, hostLink, addresses, state, bootId, reservedAt } = fields;
+  const { containerId, ifname, network, pod, ipam, netns, netnsInode, hostLink, addresses, state, bootId, reservedAt } = fields;
   for (const field of [containerId, ifname, network, netns, hostLink, bootId, reservedAt]) if (typeof field !== 'string') return undefined;
-  if (pod !== undefined && typeof pod !== 'string') return undefined;
+  for (const field of [pod, ipam]) if (field !== undefined && typeof field !== 'string') return undefined;
   if (typeof netnsInode !== 'number' || (state !== 'reserved' && state !== 'releasing') || !Array.isArray(addresses)) return undefined;
   const parsed = addresses.map((address) => (typeof address === 'string' ? tryParseAddress(address) : undefined));
   if (parsed.includes(undefined)) return undefined;

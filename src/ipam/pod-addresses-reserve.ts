@@ -24,6 +24,16 @@ export interface ReservationStore {
   writeNote(key: string, name: string, text: string): void;
 }
 
+/** An address that was asked for belongs to another. */
+export class AddressTakenError extends Error {
+  readonly address: Address;
+  constructor(address: Address, owner: string) {
+    super(`${address.text} is taken by ${owner}`);
+    this.name = 'AddressTakenError';
+    this.address = address;
+  }
+}
+
 /** What the caller knows of an attachment before it has addresses. */
 export type ReservationRequest = Omit<ReservationRecord, 'addresses' | 'state'>;
 
@@ -35,10 +45,18 @@ const none: ReadonlySet<string> = new Set();
  *
  * The record that names the addresses is written before they are claimed, so at every instruction it names all that the owner may hold,
  * and {@link releaseAddresses} finds them without a search.
- * @throws AddressesExhaustedError; the store's own errors
+ * @param requested the address that is asked for out of the set of the same place; it must be in it
+ * @throws AddressesExhaustedError; AddressTakenError for one that was asked for; the store's own errors
  */
-export function reserveAddresses(store: ReservationStore, sets: readonly RangeSet[], request: ReservationRequest): ReservationRecord {
+export function reserveAddresses(
+  store: ReservationStore,
+  allSets: readonly RangeSet[],
+  request: ReservationRequest,
+  requested: readonly (Address | undefined)[] = [],
+): ReservationRecord {
   const key = ownerKey(request);
+  // What is asked for is a set of one.
+  const sets = allSets.map((set, index) => narrowed(set, requested[index]));
   const kept = keepReservation(store, sets, request);
   if (kept) return kept;
   const last = readLast(store);
@@ -61,8 +79,10 @@ export function reserveAddresses(store: ReservationStore, sets: readonly RangeSe
     try {
       return chooseAddresses(sets, last, known);
     } catch (error) {
-      if (error instanceof AddressesExhaustedError) store.removeOwner(key);
-      throw error;
+      if (!(error instanceof AddressesExhaustedError)) throw error;
+      store.removeOwner(key);
+      const address = requested[sets.indexOf(error.set)];
+      throw address ? new AddressTakenError(address, ownerName(store, address)) : error;
     }
   }
 }
@@ -76,7 +96,14 @@ export function readReservation(store: ReservationStore, owner: AddressOwner): R
 /** Does the owner still hold every address of its record, and is no release under way? */
 export function holdsReservation(store: ReservationStore, record: ReservationRecord): boolean {
   const current = readReservation(store, record);
-  return current?.state === 'reserved' && record.addresses.every(({ text }) => isClaimedBy(store, text, record));
+  if (current?.state !== 'reserved') return false;
+  return record.ipam !== undefined || record.addresses.every(({ text }) => isClaimedBy(store, text, record));
+}
+
+/** Writes down an attachment whose addresses come from elsewhere. What the owner had reserved here before is released. */
+export function recordForeignAddresses(store: ReservationStore, record: ReservationRecord & { readonly ipam: string }): void {
+  if (readReservation(store, record)?.ipam === undefined) releaseAddresses(store, record);
+  store.writeOwner(ownerKey(record), encodeReservation(record));
 }
 
 /**
@@ -93,6 +120,17 @@ export function beginRelease(store: ReservationStore, owner: AddressOwner): Rese
 export function releaseAddresses(store: ReservationStore, owner: AddressOwner): void {
   for (const { text } of readReservation(store, owner)?.addresses ?? []) if (isClaimedBy(store, text, owner)) store.release(text);
   store.removeOwner(ownerKey(owner));
+}
+
+/** The range of the set with the address, cut down to it. */
+function narrowed(set: RangeSet, address: Address | undefined): RangeSet {
+  const range = address && rangeOf(set, address);
+  return range ? [{ ...range, start: address, end: address }] : set;
+}
+
+function ownerName(store: ReservationStore, { text }: Address): string {
+  const record = decodeReservation(store.readClaim(text) ?? '');
+  return record ? `${record.pod ? `pod ${record.pod}, ` : ''}container ${record.containerId} ${record.ifname}` : 'another container';
 }
 
 /** All reservations, and the names in the store that no reservation explains (damaged or foreign files). */

@@ -11,6 +11,15 @@ export interface Conntrack {
    * table (50 ms and more), each single flow would too. @throws CommandError
    */
   deleteUdp(family: Family, groups: readonly FlowGroup[]): Promise<void>;
+  /** Deletes the flows that were opened to the ports, wherever they went; none being left is no failure. @throws CommandError */
+  deleteUdpTo(ports: readonly FlowPort[]): Promise<void>;
+}
+
+/** A port that UDP flows were opened to, at one address or at all. */
+export interface FlowPort {
+  readonly family: Family;
+  readonly address?: string;
+  readonly port: number;
 }
 
 export function createConntrack(runner: CommandRunner): Conntrack {
@@ -30,6 +39,12 @@ export function createConntrack(runner: CommandRunner): Conntrack {
         if (!(error instanceof CommandError) || error.reason !== 'failed') throw error;
         // Before 1.4.7 there is no -R. Exit code 1: no such flow any more.
         for (const words of deletions) await runner.run('conntrack', words, { acceptExitCodes: [1] });
+      }
+    },
+    async deleteUdpTo(ports) {
+      for (const { family, address, port } of ports) {
+        const words = ['-D', ...familyArguments(family), '-p', 'udp', ...(address === undefined ? [] : ['-d', address]), '--dport', `${port}`];
+        await runner.run('conntrack', words, { acceptExitCodes: [1] });
       }
     },
   };

@@ -12,7 +12,12 @@ export async function writeManifests(topology: Topology, layout: LabLayout, node
   const { manifests } = layout.node(node);
   if (node === controlNode(topology).name) {
     await mkdir(layout.root, { recursive: true, mode: 0o700 });
-    await writeFile(layout.initialObjects, roleObjects().map((object) => stringify(object)).join('---\n'));
+    await writeFile(
+      layout.initialObjects,
+      roleObjects()
+        .map((object) => stringify(object))
+        .join('---\n'),
+    );
   }
   await mkdir(manifests, { recursive: true, mode: 0o700 });
   await Promise.all(staticPods(topology, node).map((pod) => writeFile(join(manifests, `${pod.metadata.name}.yaml`), stringify(pod))));

@@ -26,6 +26,8 @@ export function findPods(topology: Topology, layout: LabLayout): readonly LabPod
   });
 }
 
+const terminal: Readonly<Record<string, string>> = process.env['TERM'] === undefined ? {} : { TERM: process.env['TERM'] };
+
 function containerAt(file: string, node: string): LabPod | undefined {
   try {
     const record = parseContainerRecord(readFileSync(file, 'utf8'));
@@ -35,7 +37,8 @@ function containerAt(file: string, node: string): LabPod | undefined {
       namespace: record.namespace,
       name: record.pod,
       container: record.container,
-      command: (words) => podExecCommand(record, words),
+      // The terminal is the one that this command was typed on.
+      command: (words) => podExecCommand({ ...record, environment: { ...terminal, ...record.environment } }, words),
     };
   } catch (error) {
     // The pod ended between the listing and the reading.

@@ -14,12 +14,28 @@ export interface FieldProblems {
 const maxProblems = 100;
 const maxDepth = 64;
 
-/** Where a check is: a path with indexes for people, and what Go calls the place when a value has the wrong type. */
+/** Where a check is. The texts are made only when something is wrong there: every write comes by here. */
 interface Place {
-  readonly path: string;
-  /** Innermost Go struct, and the JSON names that lead there, without indexes and map keys. */
-  readonly struct: string;
-  readonly names: string;
+  readonly up: Place | undefined;
+  /** Innermost Go struct, as the schema names it. */
+  readonly schema: string;
+  /** A field, or an item or entry of the field above. */
+  readonly step: { readonly name: string } | { readonly index: number } | { readonly key: string };
+}
+
+/** With indexes and keys, for people: `spec.ports[0].name`. */
+function pathOf({ up, step }: Place): string {
+  const before = up ? pathOf(up) : '';
+  if ('index' in step) return `${before}[${step.index}]`;
+  const name = 'name' in step ? step.name : step.key;
+  return before ? `${before}.${name}` : name;
+}
+
+/** JSON names alone, as Go's messages have it: `spec.ports.name`. */
+function namesOf({ up, step }: Place): string {
+  const before = up ? namesOf(up) : '';
+  if (!('name' in step)) return before;
+  return before ? `${before}.${step.name}` : step.name;
 }
 
 /**
@@ -30,24 +46,23 @@ interface Place {
  */
 export function checkFields(schema: string, object: unknown): FieldProblems {
   const problems: FieldProblems = { unknown: [], wrongType: [] };
-  checkMessage(messageSchema(schema), object, { path: '', struct: '', names: '' }, problems, 0);
+  checkMessage(messageSchema(schema), object, undefined, problems, 0);
   return problems;
 }
 
-function checkMessage(schema: MessageSchema, value: unknown, place: Place, problems: FieldProblems, depth: number): void {
+function checkMessage(schema: MessageSchema, value: unknown, place: Place | undefined, problems: FieldProblems, depth: number): void {
   if (!isObject(value)) return report(problems, place, goMessage(schema.name), value);
   if (depth > maxDepth) {
-    problems.wrongType.push(`json: ${place.names} is nested too deeply`);
+    problems.wrongType.push(`json: ${place ? namesOf(place) : ''} is nested too deeply`);
     return;
   }
-  const struct = shortName(schema.name);
   for (const [name, inner] of Object.entries(value)) {
-    const at = { path: place.path ? `${place.path}.${name}` : name, struct, names: place.names ? `${place.names}.${name}` : name };
+    const at: Place = { up: place, schema: schema.name, step: { name } };
     const field = schema.byName.get(name);
     if (field) checkField(field, inner, at, problems, depth);
     else if (schema.typed && (name === 'apiVersion' || name === 'kind')) {
       if (typeof inner !== 'string') report(problems, at, 'string', inner);
-    } else if (problems.unknown.length < maxProblems) problems.unknown.push(at.path);
+    } else if (problems.unknown.length < maxProblems) problems.unknown.push(pathOf(at));
   }
 }
 
@@ -56,7 +71,7 @@ function checkField(field: FieldSchema, value: unknown, place: Place, problems: 
   if (field.shape === 'list') {
     if (!Array.isArray(value)) return report(problems, place, `[]${goType(field)}`, value);
     for (const [index, item] of value.entries()) {
-      const at = { ...place, path: `${place.path}[${index}]` };
+      const at: Place = { up: place, schema: place.schema, step: { index } };
       // A null item is a zero value as well, but of no use to anybody: rules may rely on items being there.
       if (item === null) report(problems, at, goType(field), item);
       else checkValue(field, item, at, problems, depth);
@@ -64,7 +79,7 @@ function checkField(field: FieldSchema, value: unknown, place: Place, problems: 
   } else if (field.shape === 'map') {
     if (!isObject(value)) return report(problems, place, `map[string]${goType(field)}`, value);
     for (const [key, item] of Object.entries(value)) {
-      if (item !== null) checkValue(field, item, { ...place, path: `${place.path}.${key}` }, problems, depth);
+      if (item !== null) checkValue(field, item, { up: place, schema: place.schema, step: { key } }, problems, depth);
     }
   } else checkValue(field, value, place, problems, depth);
 }
@@ -77,11 +92,22 @@ function checkValue(field: FieldSchema, value: unknown, place: Place, problems: 
 }
 
 /** As Go's decoder says it (encoding/json's UnmarshalTypeError, and the texts of types that read themselves). */
-function report(problems: FieldProblems, place: Place, type: string, value: unknown, form?: FieldSchema['scalar'] | SpecialForm): void {
+function report(
+  problems: FieldProblems,
+  place: Place | undefined,
+  type: string,
+  value: unknown,
+  form?: FieldSchema['scalar'] | SpecialForm,
+): void {
   if (problems.wrongType.length < maxProblems) problems.wrongType.push(typeProblem(place, type, value, form));
 }
 
-function typeProblem({ struct, names }: Place, type: string, value: unknown, form: FieldSchema['scalar'] | SpecialForm | undefined): string {
+function typeProblem(
+  place: Place | undefined,
+  type: string,
+  value: unknown,
+  form: FieldSchema['scalar'] | SpecialForm | undefined,
+): string {
   if (form === 'quantity') {
     return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
   }
@@ -97,7 +123,7 @@ function typeProblem({ struct, names }: Place, type: string, value: unknown, for
   const shown = what === 'number' && /^(?:int|double)/.test(type) ? `number ${String(value)}` : what;
   // What reads itself no longer knows where it stands.
   if (form === 'intOrString') return `json: cannot unmarshal ${shown} into Go value of type int32`;
-  return `json: cannot unmarshal ${shown} into Go ${names ? `struct field ${struct}.${names}` : 'value'} of type ${type}`;
+  return `json: cannot unmarshal ${shown} into Go ${place ? `struct field ${shortName(place.schema)}.${namesOf(place)}` : 'value'} of type ${type}`;
 }
 
 const shortName = (message: string): string => message.slice(message.lastIndexOf('.') + 1);

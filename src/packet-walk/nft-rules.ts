@@ -21,6 +21,8 @@ export interface NftTraveller {
   readonly protocol: string;
   readonly sourcePort: number | undefined;
   port: number | undefined;
+  /** The port before DNAT. */
+  readonly originalPort: number | undefined;
   in: string;
   readonly state: string;
   readonly direction: 'original' | 'reply';
@@ -182,6 +184,7 @@ function valueOf(selector: NftSelector, traveller: NftTraveller): string | undef
     case 'iifname':
       return traveller.in;
     case 'ct':
+      if (selector === 'ct original proto-dst') return traveller.originalPort?.toString();
       return traveller.dnat ? 'dnat' : '';
     case 'numgen':
       return String(pick(Number(selector.slice(selector.lastIndexOf(' ') + 1)), traveller));

@@ -78,6 +78,7 @@ function setOut(
     protocol: packet.protocol.toLowerCase(),
     sourcePort: packet.sourcePort,
     port: packet.port,
+    originalPort: packet.port,
     in: packet.hook === 'output' ? '' : (packet.in ?? ''),
     state: packet.state ?? 'NEW',
     direction,

@@ -14,7 +14,7 @@ export interface HistoryLimits {
 
 export const defaultHistory: HistoryLimits = {
   revisions: 10_000,
-  bytes: 64 * 1024 * 1024,
+  bytes: 32 * 1024 * 1024,
   short: { prefixes: ['/registry/leases/', '/registry/events/'], revisions: 1_000, bytes: 4 * 1024 * 1024 },
 };
 

@@ -60,6 +60,13 @@ describe('the control API of an agent', () => {
     }
   });
 
+  it('makes the folder of its socket', async () => {
+    const socket = join(folder, 'run', 'podwire', 'agent.sock');
+    const server = await startControlServer(socket, () => status);
+    expect((await fetchStatus(socket)).node).toBe('worker-1');
+    await server.close();
+  });
+
   it('takes the place of a socket that a killed predecessor left', async () => {
     const socket = join(folder, 'agent.sock');
     writeFileSync(socket, '');

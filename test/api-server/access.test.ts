@@ -59,7 +59,9 @@ describe('who asks', () => {
     expect(() => ask(encoded)).toThrow(InvalidCredentials);
     expect(() => ask(`a, ${encoded}, ${encoded}`)).toThrow(InvalidCredentials);
     expect(() => ask('a, base64url.bearer.authorization.k8s.io.###')).toThrow(InvalidCredentials);
-    await expect(ask(`a, base64url.bearer.authorization.k8s.io.${Buffer.from('x').toString('base64url')}`).user).rejects.toThrow(InvalidCredentials);
+    await expect(ask(`a, base64url.bearer.authorization.k8s.io.${Buffer.from('x').toString('base64url')}`).user).rejects.toThrow(
+      InvalidCredentials,
+    );
     expect(ask(`a, ${encoded}`, 'spdy/3.1').user).toBeUndefined();
   });
 
@@ -93,7 +95,11 @@ describe('acting as somebody else', () => {
     const as = (headers: Record<string, string | string[]>) =>
       call({ token: 'jane-token', headers }, 'POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {});
     const allowed = await as({ 'impersonate-user': 'alice', 'impersonate-group': 'g1', 'impersonate-extra-scopes': 'view' });
-    expect(allowed.body.status.userInfo).toEqual({ username: 'alice', groups: ['g1', 'system:authenticated'], extra: { scopes: ['view'] } });
+    expect(allowed.body.status.userInfo).toEqual({
+      username: 'alice',
+      groups: ['g1', 'system:authenticated'],
+      extra: { scopes: ['view'] },
+    });
     const refused = async (headers: Record<string, string | string[]>) => (await as(headers)).body.message as string;
     expect(await refused({ 'impersonate-user': 'root' })).toBe(
       'users "root" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope',
@@ -175,7 +181,10 @@ describe('certificates that change', () => {
     const dial = (ca: string, pair: { certificate: string; key: string }): Promise<TLSSocket> =>
       new Promise((resolve, reject) => {
         const { port } = server.addresses[0]!;
-        const socket = connect({ host: '127.0.0.1', port, ca, cert: pair.certificate, key: pair.key }, () => resolve(socket)).on('error', reject);
+        const socket = connect({ host: '127.0.0.1', port, ca, cert: pair.certificate, key: pair.key }, () => resolve(socket)).on(
+          'error',
+          reject,
+        );
         cleanup(() => socket.destroy());
       });
     const standing = await dial(authority.certificate, client);

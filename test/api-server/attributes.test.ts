@@ -29,7 +29,11 @@ describe('what a request asks for', () => {
     ['DELETE', '/api/v1/namespaces/default/pods', resource({ verb: 'deletecollection' })],
     ['DELETE', '/api/v1/namespaces/default/pods/web', resource({ verb: 'delete', name: 'web' })],
     ['GET', '/api/v1/namespaces/dev', resource({ resource: 'namespaces', namespace: 'dev', name: 'dev' })],
-    ['PUT', '/api/v1/namespaces/dev/finalize', resource({ verb: 'update', resource: 'namespaces', namespace: 'dev', name: 'dev', subresource: 'finalize' })],
+    [
+      'PUT',
+      '/api/v1/namespaces/dev/finalize',
+      resource({ verb: 'update', resource: 'namespaces', namespace: 'dev', name: 'dev', subresource: 'finalize' }),
+    ],
     ['GET', '/apis/apps/v1/deployments', resource({ verb: 'list', group: 'apps', resource: 'deployments', namespace: '' })],
     ['GET', '/apis/no.such/v1/things/x', resource({ group: 'no.such', resource: 'things', namespace: '', name: 'x' })],
     ['GET', '/api', { isResource: false, verb: 'get', path: '/api' }],
@@ -42,31 +46,59 @@ describe('what a request asks for', () => {
   });
 
   it('is what the server then does, for every path that leads somewhere', () => {
-    const segment = fc.constantFrom('api', 'apis', 'v1', 'apps', 'namespaces', 'default', 'pods', 'deployments', 'status', 'watch', 'x', '%70ods', '', '..');
-    const query = fc.constantFrom('', '?watch=1', '?watch=0', '?watch=yes', '?watch=', '?fieldSelector=metadata.name%3Dx', '?watch=0&watch=1');
+    const segment = fc.constantFrom(
+      'api',
+      'apis',
+      'v1',
+      'apps',
+      'namespaces',
+      'default',
+      'pods',
+      'deployments',
+      'status',
+      'watch',
+      'x',
+      '%70ods',
+      '',
+      '..',
+    );
+    const query = fc.constantFrom(
+      '',
+      '?watch=1',
+      '?watch=0',
+      '?watch=yes',
+      '?watch=',
+      '?fieldSelector=metadata.name%3Dx',
+      '?watch=0&watch=1',
+    );
     fc.assert(
-      fc.property(fc.constantFrom('GET', 'POST', 'PUT', 'PATCH', 'DELETE'), fc.array(segment, { maxLength: 8 }), query, (method, parts, tail) => {
-        const path = `/${parts.join('/')}`;
-        let info: ReturnType<typeof parseRequestInfo>;
-        try {
-          info = parseRequestInfo(method, path, new URLSearchParams(tail.slice(1)));
-        } catch (error) {
-          expect(error).toBeInstanceOf(StatusError);
-          return;
-        }
-        const attributes = attributesOf(method, path + tail);
-        // Paths that are no resource's never get as far as this.
-        if (!attributes.isResource) return;
-        const { verb, kind, namespace, subresource, name } = info;
-        expect([attributes.verb, attributes.group, attributes.resource, attributes.subresource]).toEqual([
-          verb,
-          kind.resource.group,
-          kind.resource.plural,
-          subresource,
-        ]);
-        if (kind.resource.namespaced) expect(attributes.namespace).toBe(namespace);
-        if (name) expect(attributes.name).toBe(name);
-      }),
+      fc.property(
+        fc.constantFrom('GET', 'POST', 'PUT', 'PATCH', 'DELETE'),
+        fc.array(segment, { maxLength: 8 }),
+        query,
+        (method, parts, tail) => {
+          const path = `/${parts.join('/')}`;
+          let info: ReturnType<typeof parseRequestInfo>;
+          try {
+            info = parseRequestInfo(method, path, new URLSearchParams(tail.slice(1)));
+          } catch (error) {
+            expect(error).toBeInstanceOf(StatusError);
+            return;
+          }
+          const attributes = attributesOf(method, path + tail);
+          // Paths that are no resource's never get as far as this.
+          if (!attributes.isResource) return;
+          const { verb, kind, namespace, subresource, name } = info;
+          expect([attributes.verb, attributes.group, attributes.resource, attributes.subresource]).toEqual([
+            verb,
+            kind.resource.group,
+            kind.resource.plural,
+            subresource,
+          ]);
+          if (kind.resource.namespaced) expect(attributes.namespace).toBe(namespace);
+          if (name) expect(attributes.name).toBe(name);
+        },
+      ),
       { numRuns: 3_000 },
     );
   });

@@ -7,7 +7,10 @@ import { objectOf } from '../objects/arbitrary-object.ts';
 import { configMap, inDefault, startTestServer, type TestServer } from './harness.ts';
 
 const garbage = fc.oneof(fc.string({ maxLength: 40 }), fc.string({ unit: 'binary', maxLength: 20 }));
-const anyText = fc.oneof(garbage, fc.constantFrom('../..', '%', '%zz', '%2e%2e', '\0', '__proto__', 'constructor', '=', ',,', 'a in (', '!', '9'.repeat(40)));
+const anyText = fc.oneof(
+  garbage,
+  fc.constantFrom('../..', '%', '%zz', '%2e%2e', '\0', '__proto__', 'constructor', '=', ',,', 'a in (', '!', '9'.repeat(40)),
+);
 const parameter = fc.constantFrom(
   ...['labelSelector', 'fieldSelector', 'continue', 'limit', 'resourceVersion', 'resourceVersionMatch', 'timeoutSeconds', 'timeout'],
   ...['dryRun', 'fieldManager', 'fieldValidation', 'includeObject', 'propagationPolicy', 'gracePeriodSeconds', 'orphanDependents', 'force'],
@@ -21,7 +24,9 @@ const path = fc.oneof(
     return fc.constantFrom(base, `${base}/a`, `${base}/a/status`, `${base}/a/scale`, `${base}/none`);
   }),
   fc.array(anyText, { maxLength: 5 }).map((parts) => `/${parts.map((part) => encodeURIComponent(part.toWellFormed())).join('/')}`),
-  fc.array(anyText, { maxLength: 3 }).map((parts) => `/api/v1/namespaces/${parts.map((part) => encodeURIComponent(part.toWellFormed())).join('/')}`),
+  fc
+    .array(anyText, { maxLength: 3 })
+    .map((parts) => `/api/v1/namespaces/${parts.map((part) => encodeURIComponent(part.toWellFormed())).join('/')}`),
 );
 const mediaType = fc.oneof(
   fc.constantFrom(
@@ -47,9 +52,20 @@ const mangled = (bytes: Uint8Array, at: number, value: number): Buffer => {
 const body: fc.Arbitrary<string | Buffer> = fc.oneof(
   fc.json(),
   object.map((value) => JSON.stringify(value)),
-  fc.record({ value: object, at: fc.nat(), byte: fc.nat(255) }).map(({ value, at, byte }) => mangled(encodeKubernetesProtobuf(value), at, byte)),
+  fc
+    .record({ value: object, at: fc.nat(), byte: fc.nat(255) })
+    .map(({ value, at, byte }) => mangled(encodeKubernetesProtobuf(value), at, byte)),
   fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
-  fc.constantFrom('', 'null', '[]', '{"metadata":{"name":"a"}}', '- a\n- *b', `${'['.repeat(5_000)}`, '{"__proto__":{"a":1}}', '[{"op":"add","path":"/__proto__/x","value":1}]'),
+  fc.constantFrom(
+    '',
+    'null',
+    '[]',
+    '{"metadata":{"name":"a"}}',
+    '- a\n- *b',
+    `${'['.repeat(5_000)}`,
+    '{"__proto__":{"a":1}}',
+    '[{"op":"add","path":"/__proto__/x","value":1}]',
+  ),
 );
 
 async function answerTo(api: TestServer, method: string, target: string, headers: Record<string, string>, content?: string | Buffer) {
@@ -62,7 +78,8 @@ async function answerTo(api: TestServer, method: string, target: string, headers
 function check({ code, type, bytes }: { code: number; type: string; bytes: Buffer }, what: string): void {
   const told = `${what}: ${code} ${bytes.subarray(0, 300).toString()}`;
   expect(code < 500 || code === 501 || code === 504, told).toBe(true);
-  if (code >= 400 && type.startsWith('application/json')) expect(JSON.parse(bytes.toString()), told).toMatchObject({ kind: 'Status', code });
+  if (code >= 400 && type.startsWith('application/json'))
+    expect(JSON.parse(bytes.toString()), told).toMatchObject({ kind: 'Status', code });
 }
 
 describe('nonsense', () => {
@@ -87,7 +104,9 @@ describe('nonsense', () => {
     const api = await startTestServer();
     await fc.assert(
       fc.asyncProperty(object, fc.boolean(), async (value, binary) => {
-        const { resource } = kinds.find(({ resource: { kind, group, version } }) => kind === value.kind && (group ? `${group}/${version}` : version) === value.apiVersion)!;
+        const { resource } = kinds.find(
+          ({ resource: { kind, group, version } }) => kind === value.kind && (group ? `${group}/${version}` : version) === value.apiVersion,
+        )!;
         const target = `${resourcePath(resource, resource.namespaced ? 'default' : undefined)}?dryRun=All`;
         const { namespace: _namespace, resourceVersion: _version, ...metadata } = value.metadata;
         const whole = { ...value, metadata };

@@ -122,7 +122,9 @@ describe('pods', () => {
     expect(made.spec).toMatchObject({ overhead: { memory: '1Gi' }, nodeSelector: { vm: 'yes' } });
     expect(made.spec.tolerations).toContainEqual(scheduling.tolerations[0]);
     const clash = pod('q', { runtimeClassName: 'vm', nodeSelector: { vm: 'no' } });
-    expect((await api.expect(403, 'POST', inDefault('pods'), clash)).message).toContain('conflict: runtimeClass.scheduling.nodeSelector[vm] = yes');
+    expect((await api.expect(403, 'POST', inDefault('pods'), clash)).message).toContain(
+      'conflict: runtimeClass.scheduling.nodeSelector[vm] = yes',
+    );
   });
 
   it('have the priority of their class, of which there are two', async () => {
@@ -130,7 +132,9 @@ describe('pods', () => {
     expect((await create(api, 201, { priorityClassName: 'system-node-critical' })).spec.priority).toBe(2_000_001_000);
     const { message } = await create(api, 403, { priorityClassName: 'high' });
     expect(message).toBe('pods "p" is forbidden: no PriorityClass with name high was found');
-    expect((await create(api, 403, { priority: 7 })).message).toContain('the integer value of priority (7) must not be provided in pod spec');
+    expect((await create(api, 403, { priority: 7 })).message).toContain(
+      'the integer value of priority (7) must not be provided in pod spec',
+    );
   });
 
   it('can be replaced without the tolerations that they were given', async () => {

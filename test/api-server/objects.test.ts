@@ -444,7 +444,8 @@ describe('subresources', () => {
   it('says which are not there', async () => {
     const api = await startTestServer();
     await api.expect(201, 'POST', inDefault('pods'), pod('p'));
-    expect((await api.expect(501, 'GET', inDefault('pods', 'p', 'log'))).reason).toBe('NotImplemented');
+    const later = await api.expect(501, 'GET', inDefault('pods', 'p', 'ephemeralcontainers'));
+    expect([later.reason, later.message]).toEqual(['NotImplemented', expect.stringContaining('pods/ephemeralcontainers is not supported by this server')]);
     await api.expect(404, 'GET', inDefault('pods', 'p', 'nonsense'));
     await api.expect(405, 'DELETE', inDefault('pods', 'p', 'status'));
     await api.expect(405, 'POST', '/api/v1/pods', pod('q'));

@@ -109,3 +109,21 @@ describe('watches', () => {
     expect(await watch.next()).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'b' } } });
   });
 });
+
+describe('OpenAPI', () => {
+  it('is there as v2 in JSON and protobuf, and tells by its tag whether it changed', async () => {
+    const api = await startTestServer();
+    const { body, headers } = await api.call('GET', '/openapi/v2');
+    expect(body.paths['/api/v1/namespaces/{namespace}/pods/{name}'].get.responses['200'].schema).toEqual({
+      $ref: '#/definitions/io.k8s.api.core.v1.Pod',
+    });
+    expect(body.definitions['io.k8s.api.core.v1.Pod'].properties.spec).toEqual({ $ref: '#/definitions/io.k8s.api.core.v1.PodSpec' });
+    const again = await fetch(`${api.url}/openapi/v2`, { headers: { 'if-none-match': headers.get('etag')! } });
+    expect(again.status).toBe(304);
+    const accept = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+    const binary = await fetch(`${api.url}/openapi/v2`, { headers: { accept } });
+    expect(binary.headers.get('content-type')).toBe('application/com.github.proto-openapi.spec.v2.v1.0+protobuf');
+    await api.expect(406, 'GET', '/openapi/v2', undefined, { accept: 'text/html' });
+    await api.expect(404, 'GET', '/openapi/v3/apis/none/v1');
+  });
+});

@@ -66,7 +66,9 @@ describe('the index', () => {
     index.putRole({ namespace: '', name: 'viewer', rules: [rule('get', 'core', 'pods')] });
     index.putRole({ namespace: 'dev', name: 'writer', rules: [rule('create', 'core', 'pods')] });
     index.putBinding(binding('viewers', '', 'ClusterRole', 'viewer', { kind: 'Group', name: 'devs' }));
-    index.putBinding(binding('writers', 'dev', 'Role', 'writer', { kind: 'ServiceAccount', name: 'robot' }, { kind: 'User', name: 'jane' }));
+    index.putBinding(
+      binding('writers', 'dev', 'Role', 'writer', { kind: 'ServiceAccount', name: 'robot' }, { kind: 'User', name: 'jane' }),
+    );
     expect(index.authorize(person('jane', 'devs'), on('get', 'pods', { namespace: 'anywhere' }))).toMatchObject({
       allowed: true,
       reason: 'RBAC: allowed by ClusterRoleBinding "viewers" of ClusterRole "viewer" to Group "devs"',
@@ -97,7 +99,13 @@ describe('the index', () => {
     const subject = fc.record({ kind: fc.constantFrom('User', 'Group'), name: names });
     const step = fc.oneof(
       fc.record({ put: fc.constant('role' as const), namespace: fc.constantFrom('', 'n'), name: names, verb: names }),
-      fc.record({ put: fc.constant('binding' as const), namespace: fc.constantFrom('', 'n'), name: names, role: names, subjects: fc.array(subject, { maxLength: 3 }) }),
+      fc.record({
+        put: fc.constant('binding' as const),
+        namespace: fc.constantFrom('', 'n'),
+        name: names,
+        role: names,
+        subjects: fc.array(subject, { maxLength: 3 }),
+      }),
       fc.record({ put: fc.constant('no role' as const), namespace: fc.constantFrom('', 'n'), name: names }),
       fc.record({ put: fc.constant('no binding' as const), namespace: fc.constantFrom('', 'n'), name: names }),
     );
@@ -138,8 +146,10 @@ describe('the index', () => {
   it('takes microseconds, however many bindings others have', () => {
     const index = new RbacIndex();
     for (const role of defaultPolicy().clusterRoles) index.putRole({ namespace: '', name: role.metadata.name, rules: role['rules'] });
-    for (let i = 0; i < 5_000; i++) index.putBinding(binding(`b${i}`, `n${i % 50}`, 'ClusterRole', 'system:aggregate-to-edit', { kind: 'User', name: `u${i}` }));
-    for (let i = 0; i < 5; i++) index.putBinding(binding(`own${i}`, '', 'ClusterRole', 'system:aggregate-to-view', { kind: 'Group', name: `g${i}` }));
+    for (let i = 0; i < 5_000; i++)
+      index.putBinding(binding(`b${i}`, `n${i % 50}`, 'ClusterRole', 'system:aggregate-to-edit', { kind: 'User', name: `u${i}` }));
+    for (let i = 0; i < 5; i++)
+      index.putBinding(binding(`own${i}`, '', 'ClusterRole', 'system:aggregate-to-view', { kind: 'Group', name: `g${i}` }));
     const jane = person('jane', 'g0', 'g1', 'g2', 'g3', 'g4', 'system:authenticated');
     const allowed = on('list', 'ingresses', { group: 'networking.k8s.io' });
     const denied = on('delete', 'nodes');
@@ -156,9 +166,22 @@ describe('the index', () => {
 
 describe('covering', () => {
   it('leaves what is not held, part by part', () => {
-    const held = [rule('get list', 'core', 'pods'), rule('*', 'apps', '*'), rule('get', 'core', 'secrets', ['a']), { verbs: ['get'], nonResourceURLs: ['/api/*'] }];
-    expect(uncoveredRules(held, [rule('get', 'core', 'pods'), rule('delete', 'apps', 'deployments/scale'), rule('get', 'core', 'secrets', ['a'])])).toEqual([]);
-    expect(uncoveredRules(held, [{ verbs: ['get'], nonResourceURLs: ['/api/v1', '/metrics'] }])).toEqual([{ verbs: ['get'], nonResourceURLs: ['/metrics'] }]);
+    const held = [
+      rule('get list', 'core', 'pods'),
+      rule('*', 'apps', '*'),
+      rule('get', 'core', 'secrets', ['a']),
+      { verbs: ['get'], nonResourceURLs: ['/api/*'] },
+    ];
+    expect(
+      uncoveredRules(held, [
+        rule('get', 'core', 'pods'),
+        rule('delete', 'apps', 'deployments/scale'),
+        rule('get', 'core', 'secrets', ['a']),
+      ]),
+    ).toEqual([]);
+    expect(uncoveredRules(held, [{ verbs: ['get'], nonResourceURLs: ['/api/v1', '/metrics'] }])).toEqual([
+      { verbs: ['get'], nonResourceURLs: ['/metrics'] },
+    ]);
     expect(uncoveredRules(held, [rule('get', 'core', 'secrets')])).toHaveLength(1);
     const missing = uncoveredRules(held, [rule('get list watch delete', 'core', 'pods'), rule('get', 'core', 'secrets', ['b'])]);
     expect(compactRules(missing)).toEqual([rule('watch delete', 'core', 'pods'), rule('get', 'core', 'secrets', ['b'])]);
@@ -198,7 +221,10 @@ describe('the default policy', () => {
     const policy = defaultPolicy();
     for (const object of Object.values(policy).flat()) {
       const kind = findKindByName(object.apiVersion, object.kind)!;
-      expect([object.metadata.name, kind.validate(object, undefined).filter(({ field }) => field !== 'metadata.namespace')]).toEqual([object.metadata.name, []]);
+      expect([object.metadata.name, kind.validate(object, undefined).filter(({ field }) => field !== 'metadata.namespace')]).toEqual([
+        object.metadata.name,
+        [],
+      ]);
       expect(object.metadata.labels).toMatchObject({ 'kubernetes.io/bootstrapping': 'rbac-defaults' });
     }
     const roleNames = new Set(policy.clusterRoles.map(({ metadata }) => metadata.name));
@@ -284,7 +310,10 @@ describe('over HTTP', () => {
     const jane = { token: 'jane-token' };
     const roles = `${rbac}/namespaces/default/roles`;
     const bindings = `${rbac}/namespaces/default/rolebindings`;
-    await root(201, 'POST', roles, { metadata: { name: 'grant' }, rules: [rule('create update patch get', 'rbac.authorization.k8s.io', 'roles rolebindings')] });
+    await root(201, 'POST', roles, {
+      metadata: { name: 'grant' },
+      rules: [rule('create update patch get', 'rbac.authorization.k8s.io', 'roles rolebindings')],
+    });
     await root(201, 'POST', roles, { metadata: { name: 'pods' }, rules: [rule('get list', 'core', 'pods')] });
     await root(201, 'POST', bindings, bindingOf('grant', 'Role', 'grant', user('jane')));
     const refused = await call(jane, 'POST', roles, {
@@ -322,14 +351,23 @@ describe('over HTTP', () => {
 
   it('an aggregating role asks for everything, and shows what it gathers', async () => {
     const { call, root } = await startSecure();
-    await root(201, 'POST', `${rbac}/clusterroles`, { metadata: { name: 'writer' }, rules: [rule('create', 'rbac.authorization.k8s.io', 'clusterroles')] });
+    await root(201, 'POST', `${rbac}/clusterroles`, {
+      metadata: { name: 'writer' },
+      rules: [rule('create', 'rbac.authorization.k8s.io', 'clusterroles')],
+    });
     await root(201, 'POST', `${rbac}/clusterrolebindings`, bindingOf('writer', 'ClusterRole', 'writer', user('jane')));
-    const aggregating = (name: string) => ({ metadata: { name }, aggregationRule: { clusterRoleSelectors: [{ matchLabels: { a: 'b' } }] } });
+    const aggregating = (name: string) => ({
+      metadata: { name },
+      aggregationRule: { clusterRoleSelectors: [{ matchLabels: { a: 'b' } }] },
+    });
     expect((await call({ token: 'jane-token' }, 'POST', `${rbac}/clusterroles`, aggregating('x'))).body.message).toBe(
       'clusterroles.rbac.authorization.k8s.io "x" is forbidden: must have cluster-admin privileges to use the aggregationRule',
     );
     await root(201, 'POST', `${rbac}/clusterroles`, aggregating('x'));
-    await root(201, 'POST', `${rbac}/clusterroles`, { metadata: { name: 'part', labels: { a: 'b' } }, rules: [rule('get', 'core', 'pods')] });
+    await root(201, 'POST', `${rbac}/clusterroles`, {
+      metadata: { name: 'part', labels: { a: 'b' } },
+      rules: [rule('get', 'core', 'pods')],
+    });
     const rules = async () => (await root(200, 'GET', `${rbac}/clusterroles/x`)).rules;
     for (let i = 0; i < 100 && (await rules())?.length !== 1; i++) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(await rules()).toEqual([rule('get', 'core', 'pods')]);
@@ -337,7 +375,13 @@ describe('over HTTP', () => {
     for (let i = 0; i < 100 && (await rules())?.length > 0; i++) await new Promise((resolve) => setTimeout(resolve, 10));
     expect((await rules()) ?? []).toEqual([]);
     const admin = await root(200, 'GET', `${rbac}/clusterroles/admin`);
-    expect(uncoveredRules(admin.rules, [rule('create', 'core', 'pods'), rule('get', 'core', 'services'), rule('create', 'rbac.authorization.k8s.io', 'roles')])).toEqual([]);
+    expect(
+      uncoveredRules(admin.rules, [
+        rule('create', 'core', 'pods'),
+        rule('get', 'core', 'services'),
+        rule('create', 'rbac.authorization.k8s.io', 'roles'),
+      ]),
+    ).toEqual([]);
   });
 
   it('AlwaysAllow lets every user do anything', async () => {
@@ -349,7 +393,9 @@ describe('over HTTP', () => {
   it('a server that starts again finds its policy made', async () => {
     const first = await startTestServer();
     const versions = async (url: string): Promise<string[]> =>
-      (await (await fetch(`${url}${rbac}/clusterroles`)).json()).items.map(({ metadata }: AnyObject) => metadata.resourceVersion);
+      ((await (await fetch(`${url}${rbac}/clusterroles`)).json()) as { items: AnyObject[] }).items.map(
+        ({ metadata }) => metadata.resourceVersion!,
+      );
     const before = await versions(first.url);
     const second = await startTestServer({}, first.store);
     expect(await versions(second.url)).toEqual(before);

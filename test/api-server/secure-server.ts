@@ -34,7 +34,7 @@ export interface SecureServer {
 }
 
 /** Static tokens of a test server. */
-export const tokens = 'jane-token,jane,u1,"devs,ops"\nbob-token,bob,u2\nroot-token,root,u3,system:masters\n';
+const tokens = 'jane-token,jane,u1,"devs,ops"\nbob-token,bob,u2\nroot-token,root,u3,system:masters\n';
 
 /** A server with TLS, RBAC and static tokens. */
 export async function startSecure(security: Partial<SecurityOptions> = {}, clock: Clock = systemClock): Promise<SecureServer> {
@@ -50,7 +50,11 @@ export async function startSecure(security: Partial<SecurityOptions> = {}, clock
     privateKeyFile: write('tls.key', serving.key),
     clientCAFile: write('ca.crt', authority.certificate),
   };
-  const options = { ...serverOptions, tls, security: { ...serverOptions.security, tokenAuthFile: write('tokens.csv', tokens), ...security } };
+  const options = {
+    ...serverOptions,
+    tls,
+    security: { ...serverOptions.security, tokenAuthFile: write('tokens.csv', tokens), ...security },
+  };
   const server = await startApiServer(options, testContext(clock), createMemoryStore());
   cleanup(() => server.stop());
   const url = `https://127.0.0.1:${server.addresses[0]!.port}`;

@@ -185,6 +185,18 @@ describe('logs', () => {
   });
 });
 
+test('what is not proxied is told with another way', async () => {
+  const { call } = await bed();
+  for (const path of [
+    `${inDefault('pods', 'one', 'proxy')}/a/b`,
+    inDefault('services', 'web', 'proxy'),
+    '/api/v1/nodes/node-1/proxy/logs/',
+  ]) {
+    const { code, body } = await call('GET', path);
+    expect([code, body.message]).toEqual([501, expect.stringMatching(/\/proxy is not supported by this server: /)]);
+  }
+});
+
 describe('connections', () => {
   test.each([
     ['nobody', 'exec?command=id', 404, 'pods "nobody" not found'],

@@ -69,6 +69,7 @@ describe('the installer', () => {
           dataDir: join(folder, 'state'),
           ranges: [[{ subnet: '10.244.1.0/24' }], [{ subnet: 'fd00:10:244:1::/64' }]],
         },
+        capabilities: { portMappings: true, bandwidth: true },
       },
     ]);
     expect(statSync(join(folder, 'bin/podwire-cni')).ino).toBe(statSync(join(folder, 'executable')).ino);

@@ -123,12 +123,12 @@ describe('what the environment and the configuration must be', () => {
     ['CHECK without result', 'CHECK', {}, {}, 7, /prevResult: missing/],
     ['no name', 'ADD', { name: undefined }, {}, 7, /name: /],
     ['bad name', 'ADD', { name: '../x' }, {}, 7, /name: "\.\.\/x" may hold/],
-    ['ipMasq', 'ADD', { ipMasq: true }, {}, 2, /ipMasq: true is not supported/],
+    ['vlan', 'ADD', { vlan: 7 }, {}, 2, /vlan: 7 is not supported/],
     ['mtu', 'ADD', { mtu: '1500' }, {}, 7, /mtu: "1500" is not a whole number/],
     ['flag', 'ADD', { hairpinMode: 'yes' }, {}, 7, /hairpinMode: "yes" is not true or false/],
     ['bridge name', 'ADD', { bridge: 'a b' }, {}, 7, /bridge: "a b" is not a link name/],
     ['no ipam', 'ADD', { ipam: undefined }, {}, 7, /ipam: missing/],
-    ['other ipam', 'ADD', { ipam: { type: 'dhcp' } }, {}, 7, /ipam\.type: "dhcp" is not supported/],
+    ['ipam not installed', 'ADD', { ipam: { type: 'dhcp' } }, { CNI_PATH: '/bin' }, 7, /ipam\.type: "dhcp" is not found in CNI_PATH=\/bin/],
     ['relative dataDir', 'ADD', { ipam: { ...baseConfig.ipam, dataDir: 'x' } }, {}, 7, /ipam\.dataDir: "x" is not an absolute path/],
     ['no ranges', 'ADD', ranges(), {}, 7, /ipam\.ranges: missing/],
     ['empty set', 'ADD', ranges([]), {}, 7, /ipam\.ranges\[0\]: holds no range/],
@@ -178,7 +178,7 @@ describe('what the environment and the configuration must be', () => {
   });
 
   it('ignores keys it does not know, and a host-local range in the ipam object', async () => {
-    const config = { somethingNew: 1, ipam: { type: 'host-local', subnet: '10.9.0.0/24', rangeStart: '10.9.0.50' } };
+    const config = { somethingNew: 1, ipam: { type: 'podwire-ipam', subnet: '10.9.0.0/24', rangeStart: '10.9.0.50' } };
     expect((await createFakeNode('a').run('ADD', 'a', config)).json.ips[0].address).toBe('10.9.0.50/24');
   });
 

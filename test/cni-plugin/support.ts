@@ -1,5 +1,9 @@
+import type { DelegationPorts } from '../../src/cni-plugin/delegation.ts';
+import type { ExtrasPorts } from '../../src/cni-plugin/extras.ts';
 import { type CniPorts, invoke } from '../../src/cni-plugin/index.ts';
 import type { ReservationStore } from '../../src/ipam/index.ts';
+import { createFakeNft, type FakeNft } from '../../src/kernel/fake-nft.ts';
+import { createFakeTrafficControl, type FakeTrafficControl } from '../../src/kernel/fake-tc.ts';
 import { createFakeLinks, type FakeLinks } from '../../src/kernel/netlink/fake.ts';
 
 /** Reservations in memory. */
@@ -25,8 +29,77 @@ export function memoryStore(): ReservationStore {
   };
 }
 
+/** What masquerade, host ports and bandwidth limits left behind in a fake node. */
+export interface FakeExtras {
+  readonly nft: FakeNft;
+  readonly hostPorts: ReservationStore;
+  qdiscs(netns?: string): FakeTrafficControl;
+  /** Ports whose UDP flows were forgotten, in order. */
+  readonly forgotten: number[];
+  readonly routeLocalnet: Map<string, boolean>;
+}
+
+function createFakeExtras(links: FakeLinks, now: () => number): { extras: FakeExtras; ports: ExtrasPorts } {
+  const nft = createFakeNft();
+  const hostPorts = memoryStore();
+  const forgotten: number[] = [];
+  const routeLocalnet = new Map<string, boolean>();
+  const controls = new Map<string, FakeTrafficControl>();
+  const qdiscs = (netns = '/ns/node'): FakeTrafficControl => {
+    const known =
+      controls.get(netns) ?? createFakeTrafficControl(async (device) => (await links.netlink(netns).read([device])).links.has(device));
+    controls.set(netns, known);
+    return known;
+  };
+  return {
+    extras: { nft, hostPorts, qdiscs, forgotten, routeLocalnet },
+    ports: {
+      nat: {
+        nft,
+        forgetUdpFlows: (flows) => Promise.resolve(void forgotten.push(...flows.map(({ port }) => port))),
+        nodeNamespace: 1,
+        now,
+      },
+      openHostPorts: () => hostPorts,
+      qdiscs,
+      readRouteLocalnet: (link) => routeLocalnet.get(link) ?? false,
+      allowRouteLocalnet: (link) => void routeLocalnet.set(link, true),
+    },
+  };
+}
+
+/** Other plugins in memory, by their path. */
+export interface FakePlugins {
+  /** What a plugin answers: its exit code and the object on standard output. */
+  readonly installed: Map<string, (environment: Readonly<Record<string, string>>, config: any) => { exitCode?: number; json?: object; text?: string }>;
+  /** Their runs, as `COMMAND name version`. */
+  readonly calls: string[];
+  readonly files: Map<string, string>;
+}
+
+function createFakePlugins(): { plugins: FakePlugins; ports: DelegationPorts } {
+  const plugins: FakePlugins = { installed: new Map(), calls: [], files: new Map() };
+  return {
+    plugins,
+    ports: {
+      findPlugin: (folders, name) => folders.map((folder) => `${folder}/${name}`).find((path) => plugins.installed.has(path)),
+      runPlugin(path, stdin, environment) {
+        const config = JSON.parse(stdin) as { cniVersion: string };
+        plugins.calls.push(`${environment['CNI_COMMAND']} ${path.split('/').at(-1)} ${config.cniVersion}`);
+        const { exitCode = 0, json, text } = plugins.installed.get(path)!(environment, config);
+        return Promise.resolve({ exitCode, stdout: text ?? (json ? JSON.stringify(json) : ''), stderr: '' });
+      },
+      readText: (path) => plugins.files.get(path),
+    },
+  };
+}
+
 export interface FakeNode {
+  readonly plugins: FakePlugins;
+  /** The MAC that each guarded link may send from. */
+  readonly guarded: ReadonlyMap<string, string>;
   readonly links: FakeLinks;
+  readonly extras: FakeExtras;
   readonly store: ReservationStore;
   /** What a test changes. */
   readonly facts: { forwards: boolean; now: number };
@@ -54,7 +127,17 @@ export function createFakeNode(...pods: string[]): FakeNode {
   const facts = { forwards: true, now: Date.parse('2026-01-01T00:00:00Z') };
   const inodes = new Map([['/ns/node', 1], ...pods.map((pod, index) => [`/ns/${pod}`, index + 2] as const)]);
   for (const path of inodes.keys()) links.addNamespace(path);
+  const { plugins, ports: pluginPorts } = createFakePlugins();
+  const { extras, ports: extrasPorts } = createFakeExtras(links, () => facts.now);
+  const allowed = new Map<string, string>();
   const ports: CniPorts = {
+    ...extrasPorts,
+    ...pluginPorts,
+    macGuard: {
+      allow: (link, mac) => Promise.resolve(void allowed.set(link, mac)),
+      forget: (link) => Promise.resolve(void allowed.delete(link)),
+      read: (link) => Promise.resolve(allowed.has(link) ? [allowed.get(link)!] : undefined),
+    },
     host: links.netlink('/ns/node'),
     pod: (netns) => links.netlink(netns),
     openStore: () => store,
@@ -71,7 +154,10 @@ export function createFakeNode(...pods: string[]): FakeNode {
     sleep: () => Promise.resolve(),
   };
   return {
+    plugins,
+    guarded: allowed,
     links,
+    extras,
     store,
     facts,
     async run(command, pod, config = {}, environment = {}) {

@@ -72,7 +72,7 @@ void t.test('a released address rests, and when it is reused it answers its firs
   const node = createCniNode('reuse');
   t.teardown(() => node.close());
   const config = {
-    ipam: { type: 'host-local', dataDir: node.dataDir, ranges: [[{ subnet: '10.244.1.0/29' }], [{ subnet: 'fd00:10:244:1::/64' }]] },
+    ipam: { type: 'podwire-ipam', dataDir: node.dataDir, ranges: [[{ subnet: '10.244.1.0/29' }], [{ subnet: 'fd00:10:244:1::/64' }]] },
   };
   for (const pod of ['peer', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7']) node.addPod(pod);
   const addressOf = async (pod: string): Promise<string[]> => {

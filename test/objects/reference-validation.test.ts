@@ -6,7 +6,11 @@ it.each(validationCases.map((one) => [`${one.kind} ${JSON.stringify({ ...one, ki
   '%s is judged as a real API server does',
   (_name, { kind: name, spec, fields, metadata, wrong }) => {
     const kind = kinds.find(({ resource, storedAs }) => resource.kind === name && !storedAs)!;
-    const object = { metadata: { name: 'x', ...(kind.resource.namespaced && { namespace: 'd' }), ...metadata }, ...(spec && { spec }), ...fields };
+    const object = {
+      metadata: { name: 'x', ...(kind.resource.namespaced && { namespace: 'd' }), ...metadata },
+      ...(spec && { spec }),
+      ...fields,
+    };
     const copy = structuredClone(object) as AnyObject;
     pruneUnknown(kind.schema, copy);
     kind.applyDefaults(copy);

@@ -25,10 +25,19 @@ const podTerms = 'spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDurin
 
 export const validationCases: readonly ValidationCase[] = [
   // Containers.
-  { kind: 'Pod', spec: container({ terminationMessagePolicy: 'X' }), wrong: [`${c}.terminationMessagePolicy: Invalid value: "X": must be 'File'`] },
   {
     kind: 'Pod',
-    spec: container({ env: [{ name: 'a', valueFrom: {} }, { name: 'b', value: 'c', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }] }),
+    spec: container({ terminationMessagePolicy: 'X' }),
+    wrong: [`${c}.terminationMessagePolicy: Invalid value: "X": must be 'File'`],
+  },
+  {
+    kind: 'Pod',
+    spec: container({
+      env: [
+        { name: 'a', valueFrom: {} },
+        { name: 'b', value: 'c', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+      ],
+    }),
     wrong: [
       `${c}.env[0].valueFrom: Invalid value: "": must specify one of`,
       `${c}.env[1].valueFrom: Invalid value: "": may not be specified when \`value\` is not empty`,
@@ -131,11 +140,17 @@ export const validationCases: readonly ValidationCase[] = [
   },
   // Pods.
   { kind: 'Pod', spec: pod({ terminationGracePeriodSeconds: -1 }), wrong: [] },
-  { kind: 'Pod', spec: pod({ dnsPolicy: 'None', dnsConfig: {} }), wrong: ['spec.dnsConfig.nameservers: Required value: must provide at least one'] },
+  {
+    kind: 'Pod',
+    spec: pod({ dnsPolicy: 'None', dnsConfig: {} }),
+    wrong: ['spec.dnsConfig.nameservers: Required value: must provide at least one'],
+  },
   { kind: 'Pod', spec: pod({ dnsConfig: { options: [{}] } }), wrong: ['spec.dnsConfig.options[0]: Required value: must not be empty'] },
   {
     kind: 'Pod',
-    spec: pod({ volumes: [{ name: 'B_' }, { emptyDir: {} }, { name: 'x', emptyDir: {}, hostPath: { path: '/a' } }, { name: 'x', hostPath: {} }] }),
+    spec: pod({
+      volumes: [{ name: 'B_' }, { emptyDir: {} }, { name: 'x', emptyDir: {}, hostPath: { path: '/a' } }, { name: 'x', hostPath: {} }],
+    }),
     wrong: [
       'spec.volumes[0].name: Invalid value: "B_": a lowercase RFC 1123 label',
       'spec.volumes[1].name: Required value',
@@ -146,7 +161,14 @@ export const validationCases: readonly ValidationCase[] = [
   },
   {
     kind: 'Pod',
-    spec: pod({ volumes: [{ name: 'a', configMap: {} }, { name: 'b', secret: {} }, { name: 'c', nfs: {} }, { name: 'd', downwardAPI: { items: [{ path: 'a' }] } }] }),
+    spec: pod({
+      volumes: [
+        { name: 'a', configMap: {} },
+        { name: 'b', secret: {} },
+        { name: 'c', nfs: {} },
+        { name: 'd', downwardAPI: { items: [{ path: 'a' }] } },
+      ],
+    }),
     wrong: [
       'spec.volumes[0].configMap.name: Required value',
       'spec.volumes[1].secret.secretName: Required value',
@@ -204,7 +226,13 @@ export const validationCases: readonly ValidationCase[] = [
   },
   {
     kind: 'Pod',
-    spec: pod({ tolerations: [{ key: 'a', operator: 'Exists', value: 'b' }, { key: 'a', effect: 'X' }, { key: 'a', value: 'b c' }] }),
+    spec: pod({
+      tolerations: [
+        { key: 'a', operator: 'Exists', value: 'b' },
+        { key: 'a', effect: 'X' },
+        { key: 'a', value: 'b c' },
+      ],
+    }),
     wrong: [
       'spec.tolerations[0].operator: Invalid value: {"Key":"a"',
       'spec.tolerations[1].effect: Unsupported value: "X": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
@@ -220,7 +248,11 @@ export const validationCases: readonly ValidationCase[] = [
       'spec.securityContext.sysctls[0].name: Invalid value: "A": must have at most 253 characters and match regex',
     ],
   },
-  { kind: 'Pod', spec: pod({ readinessGates: [{ conditionType: 'a b' }] }), wrong: ['spec.readinessGates[0].conditionType: Invalid value: "a b": name part'] },
+  {
+    kind: 'Pod',
+    spec: pod({ readinessGates: [{ conditionType: 'a b' }] }),
+    wrong: ['spec.readinessGates[0].conditionType: Invalid value: "a b": name part'],
+  },
   // Workloads.
   {
     kind: 'Deployment',
@@ -247,7 +279,11 @@ export const validationCases: readonly ValidationCase[] = [
       'spec.selector: Invalid value: {"matchExpressions":[{"key":"a","operator":"X"}]}: invalid label selector',
     ],
   },
-  { kind: 'ReplicaSet', spec: workload({ selector: {} }), wrong: ['spec.selector: Invalid value: {}: empty selector is invalid for deployment'] },
+  {
+    kind: 'ReplicaSet',
+    spec: workload({ selector: {} }),
+    wrong: ['spec.selector: Invalid value: {}: empty selector is invalid for deployment'],
+  },
   {
     kind: 'Deployment',
     spec: workload({ strategy: { rollingUpdate: { maxSurge: 'x', maxUnavailable: '200%' } } }),
@@ -274,7 +310,7 @@ export const validationCases: readonly ValidationCase[] = [
   {
     kind: 'StatefulSet',
     spec: workload({ updateStrategy: { type: 'OnDelete', rollingUpdate: { partition: 1 } } }),
-    wrong: ["spec.updateStrategy.rollingUpdate: Invalid value: {\"partition\":1}: only allowed for updateStrategy 'RollingUpdate'"],
+    wrong: ['spec.updateStrategy.rollingUpdate: Invalid value: {"partition":1}: only allowed for updateStrategy \'RollingUpdate\''],
   },
   {
     kind: 'StatefulSet',
@@ -285,7 +321,11 @@ export const validationCases: readonly ValidationCase[] = [
     ],
   },
   // Ingresses.
-  { kind: 'Ingress', spec: { defaultBackend: {} }, wrong: ['spec.defaultBackend: Invalid value: "": resource or service backend is required'] },
+  {
+    kind: 'Ingress',
+    spec: { defaultBackend: {} },
+    wrong: ['spec.defaultBackend: Invalid value: "": resource or service backend is required'],
+  },
   {
     kind: 'Ingress',
     spec: { defaultBackend: { service: { name: 's', port: { name: 'a', number: 5 } } } },
@@ -297,7 +337,7 @@ export const validationCases: readonly ValidationCase[] = [
     wrong: [
       'spec.rules[0].host: Invalid value: "1.2.3.4": must be a DNS name, not an IP address',
       'spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified',
-      "spec.rules[1].host: Invalid value: \"*.a_\": a wildcard DNS-1123 subdomain must start with '*.'",
+      'spec.rules[1].host: Invalid value: "*.a_": a wildcard DNS-1123 subdomain must start with \'*.\'',
     ],
   },
   {
@@ -305,16 +345,19 @@ export const validationCases: readonly ValidationCase[] = [
     spec: { rules: [{ http: { paths: ['x', '//x', '/a/../b', '/..'].map((path) => ({ path, pathType: 'Exact', backend })) } }] },
     wrong: [
       'spec.rules[0].http.paths[0].path: Invalid value: "x": must be an absolute path',
-      "spec.rules[0].http.paths[1].path: Invalid value: \"//x\": must not contain '//'",
-      "spec.rules[0].http.paths[2].path: Invalid value: \"/a/../b\": must not contain '/../'",
-      "spec.rules[0].http.paths[3].path: Invalid value: \"/..\": cannot end with '/..'",
+      'spec.rules[0].http.paths[1].path: Invalid value: "//x": must not contain \'//\'',
+      'spec.rules[0].http.paths[2].path: Invalid value: "/a/../b": must not contain \'/../\'',
+      'spec.rules[0].http.paths[3].path: Invalid value: "/..": cannot end with \'/..\'',
     ],
   },
   { kind: 'IngressClass', spec: { controller: 'a' }, wrong: ['spec.controller: Invalid value: "a": must be a domain-prefixed path'] },
   {
     kind: 'IngressClass',
     spec: { controller: 'a.b/c', parameters: { kind: 'a/b', name: '%' } },
-    wrong: ["spec.parameters.kind: Invalid value: \"a/b\": may not contain '/'", "spec.parameters.name: Invalid value: \"%\": may not contain '%'"],
+    wrong: [
+      'spec.parameters.kind: Invalid value: "a/b": may not contain \'/\'',
+      'spec.parameters.name: Invalid value: "%": may not contain \'%\'',
+    ],
   },
   // Nodes, addresses and data.
   {
@@ -325,7 +368,11 @@ export const validationCases: readonly ValidationCase[] = [
       'metadata.taints[2].effect: Required value',
     ],
   },
-  { kind: 'Node', fields: { status: { allocatable: { cpu: '-1' } } }, wrong: ['status.allocatable.cpu: Invalid value: "-1": must be greater than or equal to 0'] },
+  {
+    kind: 'Node',
+    fields: { status: { allocatable: { cpu: '-1' } } },
+    wrong: ['status.allocatable.cpu: Invalid value: "-1": must be greater than or equal to 0'],
+  },
   {
     kind: 'Endpoints',
     fields: { subsets: [{ addresses: [{ ip: '127.0.0.1' }, { ip: '0.0.0.0' }, { ip: '1.1.1.1', nodeName: 'B_' }] }] },
@@ -335,18 +382,34 @@ export const validationCases: readonly ValidationCase[] = [
       'subsets[0].addresses[2].nodeName: Invalid value: "B_": a lowercase RFC 1123 subdomain',
     ],
   },
-  { kind: 'ConfigMap', fields: { data: { a: 'b' }, binaryData: { a: 'YQ==' } }, wrong: ['data[a]: Invalid value: "a": duplicate of key present in binaryData'] },
+  {
+    kind: 'ConfigMap',
+    fields: { data: { a: 'b' }, binaryData: { a: 'YQ==' } },
+    wrong: ['data[a]: Invalid value: "a": duplicate of key present in binaryData'],
+  },
   { kind: 'Secret', fields: { type: 'kubernetes.io/dockercfg' }, wrong: ['data[.dockercfg]: Required value'] },
   {
     kind: 'Secret',
     fields: { type: 'kubernetes.io/dockerconfigjson', stringData: { '.dockerconfigjson': 'x' } },
     wrong: ['data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": invalid character \'x\' looking for beginning of value'],
   },
-  { kind: 'Secret', fields: { type: 'kubernetes.io/service-account-token' }, wrong: ['metadata.annotations[kubernetes.io/service-account.name]: Required value'] },
-  { kind: 'Secret', fields: { type: 'kubernetes.io/basic-auth' }, wrong: ['data[%s][username]: Required value', 'data[%s][password]: Required value'] },
+  {
+    kind: 'Secret',
+    fields: { type: 'kubernetes.io/service-account-token' },
+    wrong: ['metadata.annotations[kubernetes.io/service-account.name]: Required value'],
+  },
+  {
+    kind: 'Secret',
+    fields: { type: 'kubernetes.io/basic-auth' },
+    wrong: ['data[%s][username]: Required value', 'data[%s][password]: Required value'],
+  },
   { kind: 'Lease', spec: { holderIdentity: '' }, wrong: [] },
   // Roles.
-  { kind: 'ClusterRole', fields: { aggregationRule: {} }, wrong: ['aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector'] },
+  {
+    kind: 'ClusterRole',
+    fields: { aggregationRule: {} },
+    wrong: ['aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector'],
+  },
   {
     kind: 'RoleBinding',
     fields: {
@@ -355,7 +418,7 @@ export const validationCases: readonly ValidationCase[] = [
     },
     wrong: [
       'roleRef.kind: Unsupported value: "X": supported values: "Role", "ClusterRole"',
-      "roleRef.name: Invalid value: \"%\": may not contain '%'",
+      'roleRef.name: Invalid value: "%": may not contain \'%\'',
       'subjects[0].name: Required value',
       'subjects[0].kind: Unsupported value: "": supported values: "ServiceAccount", "User", "Group"',
       'subjects[1].apiGroup: Unsupported value: "x": supported values: "rbac.authorization.k8s.io"',
@@ -374,7 +437,12 @@ export const validationCases: readonly ValidationCase[] = [
   },
   {
     kind: 'ConfigMap',
-    metadata: { ownerReferences: [{ apiVersion: 'a/b/c', kind: 'K', name: 'n', uid: 'u' }, { apiVersion: 'v1', kind: 'Event', name: 'a', uid: '' }] },
+    metadata: {
+      ownerReferences: [
+        { apiVersion: 'a/b/c', kind: 'K', name: 'n', uid: 'u' },
+        { apiVersion: 'v1', kind: 'Event', name: 'a', uid: '' },
+      ],
+    },
     wrong: [
       'metadata.ownerReferences.apiVersion: Invalid value: "a/b/c": version must not be empty',
       'metadata.ownerReferences.uid: Invalid value: "": uid must not be empty',

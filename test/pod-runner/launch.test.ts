@@ -180,6 +180,30 @@ describe('shim', () => {
     expect(shimCommand({ ...parts, netns: undefined })[0]).toBe('sh');
   });
 
+  test('a terminal takes the whole in one word of shell, and is made by script(1)', () => {
+    const command = shimCommand({
+      netns: undefined,
+      exitFile: '/e',
+      startedFile: '/s',
+      problemFile: '/p',
+      io: '/io/main.0',
+      stdin: false,
+      tty: true,
+      filesDir: '',
+      hostname: 'h',
+      workingDir: '/',
+      mounts: [],
+      scratchDir: '',
+      environment: new Map(),
+      argv: ['vi', "it's"],
+    });
+    const line = command[command.indexOf('--command') + 1]!;
+    expect(line).toMatch(/^exec 4>&- 5>&-; tty >'\/io\/main\.0\.tty'; exec 'unshare' /);
+    expect(line.endsWith(" 'setsid' '--ctty' '--wait' '--' 'env' '-i' 'vi' 'it'\\''s'")).toBe(true);
+    // It reads from a pipe that somebody holds open, or it would take its end for Ctrl-D.
+    expect(command[command.indexOf('podwire-pipes') + 2]).toBe('yes');
+  });
+
   test('marks count once they are whole', () => {
     const stat = '4711 (a b) c) S 1 4711 4711 0 -1 4194560 78 0 0 0 0 0 0 0 20 0 1 0 224600 2654208 357';
     expect(parseStarted(`${stat}\n`)).toEqual({ pid: 4711, startTime: 224600 });

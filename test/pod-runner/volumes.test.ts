@@ -39,7 +39,8 @@ const references: References = {
           binaryData: { bin: base64('\u0000') },
         }
       : undefined,
-  secret: (name) => (name === 'keys' ? { apiVersion: 'v1', kind: 'Secret', metadata: { name }, data: { password: base64('pw') } } : undefined),
+  secret: (name) =>
+    name === 'keys' ? { apiVersion: 'v1', kind: 'Secret', metadata: { name }, data: { password: base64('pw') } } : undefined,
   token: (volume, path) => (volume === 'access' && path === 'token' ? 'T' : undefined),
 };
 const render = (volume: Volume, of: Pod = pod()) => {
@@ -118,7 +119,11 @@ describe('variables out of the API', () => {
 
   test('come by key and as a whole; env wins over envFrom', () => {
     const found = variables({
-      envFrom: [{ configMapRef: { name: 'settings' }, prefix: 'S_' }, { configMapRef: { name: 'settings' } }, { secretRef: { name: 'none', optional: true } }],
+      envFrom: [
+        { configMapRef: { name: 'settings' }, prefix: 'S_' },
+        { configMapRef: { name: 'settings' } },
+        { secretRef: { name: 'none', optional: true } },
+      ],
       env: [
         { name: 'PORT', value: '81' },
         { name: 'PASSWORD', valueFrom: { secretKeyRef: { name: 'keys', key: 'password' } } },
@@ -135,14 +140,21 @@ describe('variables out of the API', () => {
   test.each([
     [{ envFrom: [{ secretRef: { name: 'none' } }] }, /secret "none" not found/],
     [{ env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'keys', key: 'k' } } }] }, /couldn't find key k in Secret default\/keys/],
-    [{ env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'settings', key: 'k' } } }] }, /couldn't find key k in ConfigMap default\/settings/],
+    [
+      { env: [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'settings', key: 'k' } } }] },
+      /couldn't find key k in ConfigMap default\/settings/,
+    ],
   ])('%j is refused', (more, problem) => {
     expect(() => variables(more)).toThrow(problem);
   });
 });
 
 describe('mounts', () => {
-  const volumes = [{ name: 'conf', configMap: { name: 'settings' } }, { name: 'work', emptyDir: {} }, { name: 'host', hostPath: { path: '/opt' } }];
+  const volumes = [
+    { name: 'conf', configMap: { name: 'settings' } },
+    { name: 'work', emptyDir: {} },
+    { name: 'host', hostPath: { path: '/opt' } },
+  ];
   const mounts = (...volumeMounts: object[]) =>
     bindMounts(pod({ volumes } as never), { ...container('main'), volumeMounts } as never, new Map([['N', 'web']]), '/v');
 
@@ -163,7 +175,8 @@ describe('mounts', () => {
   });
 
   test('a sub-path cannot leave its volume', () => {
-    for (const subPath of ['../x', '/etc', 'a/../../b']) expect(() => mounts({ name: 'work', mountPath: '/w', subPath })).toThrow(/leads out of/);
+    for (const subPath of ['../x', '/etc', 'a/../../b'])
+      expect(() => mounts({ name: 'work', mountPath: '/w', subPath })).toThrow(/leads out of/);
   });
 });
 
@@ -182,7 +195,11 @@ describe('the writer', () => {
     expect(writeVolume(dir, files({ a: '1', 'deep/b': '2' }, 0o600), now)).toBe(false);
     expect(readlinkSync(join(dir, '..data'))).toBe(first);
     expect(writeVolume(dir, files({ a: '1', c: '3' }), now)).toBe(true);
-    expect(readdirSync(dir).filter((name) => !name.startsWith('..')).toSorted()).toEqual(['a', 'c']);
+    expect(
+      readdirSync(dir)
+        .filter((name) => !name.startsWith('..'))
+        .toSorted(),
+    ).toEqual(['a', 'c']);
     expect(existsSync(join(dir, first))).toBe(false);
   });
 
@@ -254,7 +271,10 @@ describe('keeping them', () => {
     const volumes = start();
     expect(volumes.state).toEqual({ phase: 'pending' });
     await settle(clock, 1_000);
-    expect(volumes.state).toEqual({ phase: 'failed', message: 'MountVolume.SetUp failed for volume "conf" : configmap "settings" not found' });
+    expect(volumes.state).toEqual({
+      phase: 'failed',
+      message: 'MountVolume.SetUp failed for volume "conf" : configmap "settings" not found',
+    });
     const made = await client.create(resources.configMaps, {
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -286,7 +306,13 @@ describe('keeping them', () => {
     expect(readFileSync(join(dir, 'access/token'), 'utf8')).toBe('token-1');
     expect(asked[0]).toMatchObject({
       account: 'robot',
-      body: { spec: { audiences: ['vault'], expirationSeconds: 1_000, boundObjectRef: { kind: 'Pod', name: pod().metadata.name, uid: pod().metadata.uid } } },
+      body: {
+        spec: {
+          audiences: ['vault'],
+          expirationSeconds: 1_000,
+          boundObjectRef: { kind: 'Pod', name: pod().metadata.name, uid: pod().metadata.uid },
+        },
+      },
     });
     await settle(clock, 790_000);
     expect(readFileSync(join(dir, 'access/token'), 'utf8')).toBe('token-1');

@@ -37,7 +37,12 @@ export const rbacEscalation = (parts: EscalationParts): AdmissionPlugin => ({
 /** The garbage collector may do its part: finalizers and owners change, nothing else. */
 function onlyCollects(object: AnyObject, old: AnyObject): boolean {
   const rest = ({ metadata, ...fields }: AnyObject) => {
-    const { finalizers: _finalizers, ownerReferences: _owners, managedFields: _managed, ...kept } = metadata as unknown as Record<string, unknown>;
+    const {
+      finalizers: _finalizers,
+      ownerReferences: _owners,
+      managedFields: _managed,
+      ...kept
+    } = metadata as unknown as Record<string, unknown>;
     return { ...fields, metadata: kept };
   };
   return isDeepStrictEqual(rest(object), rest(old));
@@ -62,7 +67,14 @@ function checkBinding({ index, authorize }: EscalationParts, { kind, user, names
   // Validation says what is wrong with it.
   if (roleRef?.kind !== 'Role' && roleRef?.kind !== 'ClusterRole') return;
   const role = roleRef.kind === 'Role' ? resources.roles : resources.clusterRoles;
-  const bind = { isResource: true, verb: 'bind', group: roleRef.apiGroup ?? group, version: '*', resource: role.plural, subresource: '' } as const;
+  const bind = {
+    isResource: true,
+    verb: 'bind',
+    group: roleRef.apiGroup ?? group,
+    version: '*',
+    resource: role.plural,
+    subresource: '',
+  } as const;
   if (authorize(user, { ...bind, namespace, name: roleRef.name }).allowed) return;
   const rules = index.rulesOf(roleRef, namespace);
   if (!rules) throw notFound(role, roleRef.name);

@@ -81,7 +81,9 @@ function referencesSecrets(spec: NonNullable<AnyObject['spec']>): boolean {
   const volumes: { secret?: object; projected?: { sources?: { secret?: object }[] } }[] = spec.volumes ?? [];
   return (
     (spec.imagePullSecrets ?? []).length > 0 ||
-    containers.some(({ env = [], envFrom = [] }) => env.some((each) => each.valueFrom?.secretKeyRef) || envFrom.some((each) => each.secretRef)) ||
+    containers.some(
+      ({ env = [], envFrom = [] }) => env.some((each) => each.valueFrom?.secretKeyRef) || envFrom.some((each) => each.secretRef),
+    ) ||
     volumes.some(({ secret, projected }) => secret || projected?.sources?.some((source) => source.secret))
   );
 }

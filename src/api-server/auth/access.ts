@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { joinHostPort } from '../../net/index.ts';
 import type { DaemonContext } from '../../runtime/daemon.ts';
+import { Gauge } from '../../runtime/metrics.ts';
 import { type ApiServerOptions, securityDefaults } from '../options.ts';
 import { createReviews, type Reviews } from '../reviews/handler.ts';
 import type { WatchCache } from '../watch-cache.ts';
@@ -29,7 +30,13 @@ export interface Access {
   stop(): void;
 }
 
-const anything = { rules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] }], errors: [] };
+const anything = {
+  rules: [
+    { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+    { verbs: ['*'], nonResourceURLs: ['*'] },
+  ],
+  errors: [],
+};
 
 /**
  * Wires the access chain as the options want it:
@@ -39,7 +46,7 @@ const anything = { rules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
  *
  * @throws Error in plain words when a file cannot be read.
  */
-export function startAccess(options: ApiServerOptions, cache: WatchCache, { clock, log }: DaemonContext): Access {
+export function startAccess(options: ApiServerOptions, cache: WatchCache, { clock, log, metrics }: DaemonContext): Access {
   const security = { ...securityDefaults, ...options.security };
   const { issuers } = security.serviceAccounts;
   const find = findIn(cache);
@@ -50,11 +57,22 @@ export function startAccess(options: ApiServerOptions, cache: WatchCache, { cloc
   const rbac = startRbac(cache);
   const byRoles = security.authorizationMode === 'RBAC';
   const authorize = authorizeInTurn([mastersAuthorizer, byRoles ? rbac : alwaysAllow]);
+  const inFlight = createInFlight({ maxRequests: security.maxRequestsInFlight, maxMutatingRequests: security.maxMutatingRequestsInFlight });
+  new Gauge({
+    name: 'apiserver_current_inflight_requests',
+    help: 'Requests under way that are bounded, by kind.',
+    labelNames: ['request_kind'],
+    registers: [metrics],
+    collect() {
+      this.set({ request_kind: 'readOnly' }, inFlight.reading);
+      this.set({ request_kind: 'mutating' }, inFlight.mutating);
+    },
+  });
   const chain = createAccessChain({
     // A token is believed on the loopback listener too: what a pod may do can be tried out there.
     authenticate: options.tls ? firstOf([certificateAuthenticator(now), bearer]) : firstOf([bearer, loopbackAuthenticator]),
     authorize,
-    inFlight: createInFlight({ maxRequests: security.maxRequestsInFlight, maxMutatingRequests: security.maxMutatingRequestsInFlight }),
+    inFlight,
     log,
   });
   const reviews = createReviews({

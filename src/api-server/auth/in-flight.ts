@@ -20,7 +20,7 @@ const readVerbs: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 const longSubresources: ReadonlySet<string> = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
 
 /** Requests that last as long as the client likes; they are not counted. */
-export const isLongRunning = (attributes: Attributes): boolean =>
+const isLongRunning = (attributes: Attributes): boolean =>
   attributes.isResource && (attributes.verb === 'watch' || attributes.verb === 'proxy' || longSubresources.has(attributes.subresource));
 
 const tooMany = (): StatusError =>

@@ -4,7 +4,10 @@ const prefix = 'system:serviceaccount:';
 export const serviceAccountUserName = (namespace: string, name: string): string => `${prefix}${namespace}:${name}`;
 
 /** Groups that every ServiceAccount of a namespace is in. */
-export const serviceAccountGroups = (namespace: string): readonly string[] => ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
+export const serviceAccountGroups = (namespace: string): readonly string[] => [
+  'system:serviceaccounts',
+  `system:serviceaccounts:${namespace}`,
+];
 
 /** The ServiceAccount of a user name; undefined when it is no ServiceAccount's. */
 export function splitServiceAccountName(user: string): { readonly namespace: string; readonly name: string } | undefined {

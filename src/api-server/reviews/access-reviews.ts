@@ -107,4 +107,3 @@ function checkMetadata({ metadata }: AnyObject, allowed: readonly string[] = [])
 function refuse(kind: KindDeclaration, causes: StatusCause[]): void {
   if (causes.length > 0) throw invalid(kind, '', causes);
 }
-

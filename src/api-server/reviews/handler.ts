@@ -28,7 +28,11 @@ export interface Reviews {
   handle(request: ApiRequest): Promise<ApiResponse>;
 }
 
-const tokenRequest = { apiVersion: 'authentication.k8s.io/v1', kind: tokenRequestResource.kind, schema: 'k8s.io.api.authentication.v1.TokenRequest' };
+const tokenRequest = {
+  apiVersion: 'authentication.k8s.io/v1',
+  kind: tokenRequestResource.kind,
+  schema: 'k8s.io.api.authentication.v1.TokenRequest',
+};
 
 export function createReviews(parts: ReviewParts): Reviews {
   return {

@@ -49,7 +49,11 @@ export function translate(client: WebSocket, kubelet: { socket: Duplex; head: Bu
     await Promise.all([stdout, stderr, error].map((channel) => whenSent(channel)));
     client.close(1000);
     connection.close();
-    clock.setTimer(closePatience, () => client.terminate());
+    if (client.readyState !== client.CLOSED)
+      client.once(
+        'close',
+        clock.setTimer(closePatience, () => client.terminate()),
+      );
   });
 }
 

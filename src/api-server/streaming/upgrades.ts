@@ -1,4 +1,5 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** A connection that its client wants to use for something other than HTTP. */
@@ -7,6 +8,9 @@ export interface Upgrade {
   /** What came along with the request. */
   readonly head: Buffer;
 }
+
+/** A connection that is silent for so long is asked whether it still stands (ms). */
+const keepAlive = 60_000;
 
 const upgrades = new WeakMap<IncomingMessage, Upgrade>();
 
@@ -29,6 +33,8 @@ export function routeUpgrade(
 ): void {
   upgrades.set(request, { socket, head });
   socket.on('error', () => socket.destroy());
+  // A client whose machine is gone says nothing any more.
+  if (socket instanceof Socket) socket.setKeepAlive(true, keepAlive);
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket as never);

@@ -51,7 +51,7 @@ export function createFakeLinks(): FakeLinks {
   const fake: FakeLinks = {
     onOperation: undefined,
     addNamespace(path) {
-      const lo: FakeLink = { state: { name: 'lo', kind: '', mac: '00:00:00:00:00:00', mtu: 65_536, up: false, addresses: [] } };
+      const lo: FakeLink = { state: { name: 'lo', kind: '', mac: '00:00:00:00:00:00', mtu: 65_536, up: false, promisc: false, addresses: [] } };
       namespaces.set(path, { links: new Map([['lo', lo]]), routes: [], neighbours: new Map() });
     },
     removeNamespace(path) {
@@ -106,7 +106,7 @@ function addLink(
   state: Pick<LinkState, 'name' | 'kind' | 'mac' | 'mtu'> & { master?: string | undefined },
 ): FakeLink {
   const { master, ...rest } = state;
-  const link: FakeLink = { state: { ...rest, up: false, addresses: [], ...(master === undefined ? {} : { master, hairpin: false }) } };
+  const link: FakeLink = { state: { ...rest, up: false, promisc: false, addresses: [], ...(master === undefined ? {} : { master, hairpin: false, isolated: false }) } };
   namespace.links.set(state.name, link);
   return link;
 }
@@ -119,7 +119,7 @@ function removeLink(namespace: FakeNamespace, name: string): void {
   for (const key of namespace.neighbours.keys()) if (key.endsWith(` dev ${name}`)) namespace.neighbours.delete(key);
   for (const other of namespace.links.values()) {
     if (other.state.master !== name) continue;
-    const { master: _, hairpin: __, ...rest } = other.state;
+    const { master: _, hairpin: __, isolated: ___, ...rest } = other.state;
     other.state = rest;
   }
   if (link.state.master !== undefined) adjustBridgeMtu(namespace, link.state.master);
@@ -154,13 +154,14 @@ function applyOne(namespace: FakeNamespace, operation: LinkOperation, namespaceO
       return;
     }
     case 'set-link': {
-      const { name, up, mtu, alias } = operation;
+      const { name, up, mtu, alias, promisc } = operation;
       const link = linkOf(namespace, name);
       link.state = {
         ...link.state,
         ...(up === undefined ? {} : { up }),
         ...(mtu === undefined ? {} : { mtu }),
         ...(alias === undefined ? {} : { alias }),
+        ...(promisc === undefined ? {} : { promisc }),
       };
       if (mtu !== undefined && link.state.master !== undefined) adjustBridgeMtu(namespace, link.state.master);
       if (up === false) namespace.routes = namespace.routes.filter((route) => route.device !== name);
@@ -169,7 +170,8 @@ function applyOne(namespace: FakeNamespace, operation: LinkOperation, namespaceO
     case 'set-bridge-port': {
       const link = linkOf(namespace, operation.name);
       if (link.state.master === undefined) throw new Refusal('failed', 'RTNETLINK answers: Operation not supported');
-      link.state = { ...link.state, hairpin: operation.hairpin };
+      const { hairpin, isolated } = operation;
+      link.state = { ...link.state, hairpin, ...(isolated === undefined ? {} : { isolated }) };
       return;
     }
     case 'delete-link':
@@ -229,5 +231,10 @@ function checkRoute(namespace: FakeNamespace, { device, gateway }: LinkRoute): v
         address.family === gateway.family && length < addressBits(address.family) && prefixContains(prefixOf(address, length), gateway),
     ),
   );
-  if (!onLink) throw new Refusal('failed', 'Error: Nexthop has invalid gateway.');
+  // A link-local next hop needs its link only; another may be reached by a host route of that link.
+  if (onLink || (device !== undefined && gateway.text.startsWith('fe80:'))) return;
+  const byRoute = namespace.routes.some(
+    (route) => !route.gateway && route.destination.family === gateway.family && prefixContains(route.destination, gateway),
+  );
+  if (!byRoute) throw new Refusal('failed', 'Error: Nexthop has invalid gateway.');
 }

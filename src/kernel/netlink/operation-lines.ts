@@ -1,4 +1,4 @@
-import { type LinkOperation, type LinkRoute, linkAddressText } from '../../dataplane/links.ts';
+import { type LinkAddress, type LinkOperation, type LinkRoute, linkAddressText } from '../../dataplane/links.ts';
 
 /** The operation as lines for `ip -batch`. @throws RangeError for a name or path that cannot be written on such a line. */
 export function operationLines(operation: LinkOperation): string[] {
@@ -14,21 +14,25 @@ export function operationLines(operation: LinkOperation): string[] {
       ];
     }
     case 'set-link': {
-      const { name, up, mtu, alias, linkLocal } = operation;
+      const { name, up, mtu, alias, linkLocal, promisc } = operation;
       const settings: string[] = [];
       if (mtu !== undefined) settings.push(`mtu ${mtu}`);
       if (alias !== undefined) settings.push(`alias ${word(alias)}`);
+      if (promisc !== undefined) settings.push(`promisc ${promisc ? 'on' : 'off'}`);
       if (linkLocal !== undefined) settings.push(`addrgenmode ${linkLocal ? 'eui64' : 'none'}`);
       if (up !== undefined) settings.push(up ? 'up' : 'down');
       return settings.length === 0 ? [] : [`link set dev ${word(name)} ${settings.join(' ')}`];
     }
-    case 'set-bridge-port':
-      return [`link set dev ${word(operation.name)} type bridge_slave hairpin ${operation.hairpin ? 'on' : 'off'}`];
+    case 'set-bridge-port': {
+      const { name, hairpin, isolated } = operation;
+      const isolation = isolated === undefined ? '' : ` isolated ${isolated ? 'on' : 'off'}`;
+      return [`link set dev ${word(name)} type bridge_slave hairpin ${hairpin ? 'on' : 'off'}${isolation}`];
+    }
     case 'delete-link':
       return [`link delete dev ${word(operation.name)}`];
     case 'ensure-address': {
-      const { address, device } = operation;
-      return [`addr replace ${linkAddressText(address)} dev ${word(device)}${address.address.family === 6 ? ' nodad' : ' broadcast +'}`];
+      const { address, device, detectDuplicates } = operation;
+      return [`addr replace ${linkAddressText(address)} dev ${word(device)}${addressFlags(address, detectDuplicates)}`];
     }
     case 'delete-address':
       return [`addr delete ${linkAddressText(operation.address)} dev ${word(operation.device)}`];
@@ -37,11 +41,17 @@ export function operationLines(operation: LinkOperation): string[] {
     case 'delete-route':
       return [`route delete ${routeWords(operation.route)}`];
     case 'ensure-neighbour':
-      return [`neigh replace ${operation.address.text} lladdr ${operation.mac} dev ${word(operation.device)} nud reachable`];
+      return [`neigh replace ${operation.address.text} lladdr ${operation.mac} dev ${word(operation.device)} nud ${operation.permanent ? 'permanent' : 'reachable'}`];
     case 'forget-neighbour':
       // `neigh delete` of an unknown neighbour ends the whole batch (iproute2 6.1 calls exit); a flush that matches nothing does not.
       return [`neigh flush to ${operation.address.text} dev ${word(operation.device)}`];
   }
+}
+
+/** A /31 or /32 has no broadcast address. */
+function addressFlags({ address, length }: LinkAddress, detectDuplicates: true | undefined): string {
+  if (address.family === 6) return detectDuplicates ? '' : ' nodad';
+  return length < 31 ? ' broadcast +' : '';
 }
 
 function routeWords({ destination, gateway, device, table, metric, mtu, advmss, scope }: LinkRoute): string {

@@ -9,8 +9,13 @@ export interface IpLink {
   readonly master?: string;
   readonly address?: string;
   readonly ifalias?: string;
-  readonly linkinfo?: { readonly info_kind?: string; readonly info_slave_data?: { readonly hairpin?: boolean } };
-  readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
+  readonly linkinfo?: { readonly info_kind?: string; readonly info_slave_data?: { readonly hairpin?: boolean; readonly isolated?: boolean } };
+  readonly addr_info?: readonly {
+    readonly local?: string;
+    readonly prefixlen?: number;
+    readonly tentative?: boolean;
+    readonly dadfailed?: boolean;
+  }[];
 }
 
 /** An entry of `ip -json -details route show table all`: the fields read here. */
@@ -27,6 +32,11 @@ export interface IpRoute {
 
 export function parseLink(link: IpLink): LinkState {
   const { info_kind: kind = '', info_slave_data: port } = link.linkinfo ?? {};
+  const unusable = (link.addr_info ?? []).flatMap(({ local, tentative, dadfailed }) =>
+    local === undefined || !(tentative || dadfailed)
+      ? []
+      : [{ address: parseAddress(local), reason: dadfailed ? ('duplicate' as const) : ('tentative' as const) }],
+  );
   return {
     name: link.ifname,
     kind,
@@ -36,9 +46,12 @@ export function parseLink(link: IpLink): LinkState {
     ...(link.master === undefined ? {} : { master: link.master }),
     ...(link.ifalias === undefined ? {} : { alias: link.ifalias }),
     ...(port?.hairpin === undefined ? {} : { hairpin: port.hairpin }),
+    ...(port?.isolated === undefined ? {} : { isolated: port.isolated }),
+    promisc: link.flags.includes('PROMISC'),
     addresses: (link.addr_info ?? []).flatMap(({ local, prefixlen }): LinkAddress[] =>
       local === undefined || prefixlen === undefined ? [] : [{ address: parseAddress(local), length: prefixlen }],
     ),
+    ...(unusable.length === 0 ? {} : { unusable }),
   };
 }
 

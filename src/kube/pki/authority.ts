@@ -86,11 +86,17 @@ export async function loadCertificateAuthority(
   const privateKey = createPrivateKey(key);
   checkPair(root, privateKey);
   const signing = signingAlgorithm(privateKey);
-  const keys = { publicKey: await importPublic(createPublicKey(privateKey), signing), privateKey: await importPrivate(privateKey, signing) };
+  const keys = {
+    publicKey: await importPublic(createPublicKey(privateKey), signing),
+    privateKey: await importPrivate(privateKey, signing),
+  };
   return authorityOf(root, keys, key, signing, now, validity);
 }
 
-type SigningAlgorithm = typeof algorithm | { name: 'ECDSA'; namedCurve: string; hash: string } | { name: 'RSASSA-PKCS1-v1_5'; hash: string };
+type SigningAlgorithm =
+  | typeof algorithm
+  | { name: 'ECDSA'; namedCurve: string; hash: string }
+  | { name: 'RSASSA-PKCS1-v1_5'; hash: string };
 
 function authorityOf(
   root: x509.X509Certificate,

@@ -75,12 +75,13 @@ export function problemsOf(
   if (!authorities.some((authority) => isIssuedBy(certificate, authority))) {
     problems.push(`not signed by ${authorities.length === 1 ? 'the authority' : 'any of the authorities'}`);
   }
-  if (key !== undefined && !certificate.checkPrivateKey(createPrivateKey(key))) problems.push('the private key belongs to another certificate');
+  if (key !== undefined && !certificate.checkPrivateKey(createPrivateKey(key)))
+    problems.push('the private key belongs to another certificate');
   return problems;
 }
 
 /** Whether an authority signed a certificate, or is that certificate. */
-export const isIssuedBy = (certificate: X509Certificate, authority: X509Certificate): boolean =>
+const isIssuedBy = (certificate: X509Certificate, authority: X509Certificate): boolean =>
   authority.ca &&
   (certificate.fingerprint256 === authority.fingerprint256 ||
     (certificate.checkIssued(authority) && certificate.verify(authority.publicKey)));

@@ -46,13 +46,23 @@ export const csiDriverKind = declareKind({
   validate: (driver, old) => [...validateDriver(driver), ...(old ? validateDriverUpdate(driver, old) : [])],
   columns: [
     nameColumn,
-    column('AttachRequired', 'Whether volumes are attached before they are mounted.', ({ spec }) => spec?.attachRequired ?? true, 'boolean'),
+    column(
+      'AttachRequired',
+      'Whether volumes are attached before they are mounted.',
+      ({ spec }) => spec?.attachRequired ?? true,
+      'boolean',
+    ),
     column('PodInfoOnMount', 'Whether the driver is told of the pod.', ({ spec }) => spec?.podInfoOnMount ?? false, 'boolean'),
     column('StorageCapacity', 'Whether the scheduler looks at free capacity.', ({ spec }) => spec?.storageCapacity ?? false, 'boolean'),
     column('TokenRequests', 'Audiences of the tokens that the driver gets.', ({ spec }) =>
       spec?.tokenRequests ? spec.tokenRequests.map(({ audience }: { audience?: string }) => audience ?? '').join(',') : '<unset>',
     ),
-    column('RequiresRepublish', 'Whether volumes are published again and again.', ({ spec }) => spec?.requiresRepublish ?? false, 'boolean'),
+    column(
+      'RequiresRepublish',
+      'Whether volumes are published again and again.',
+      ({ spec }) => spec?.requiresRepublish ?? false,
+      'boolean',
+    ),
     column('Modes', 'Lifecycles of volumes that the driver knows.', ({ spec }) => orNone((spec?.volumeLifecycleModes ?? []).join(','))),
     ageColumn,
   ],

@@ -72,6 +72,7 @@ function validateStrategy({ type, rollingUpdate }: { type?: string; rollingUpdat
   );
   const { maxUnavailable, maxSurge } = rollingUpdate;
   const field = `${at}.rollingUpdate.maxUnavailable`;
-  if (isZeroCount(maxUnavailable) && isZeroCount(maxSurge)) causes.push(invalid(field, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
+  if (isZeroCount(maxUnavailable) && isZeroCount(maxSurge))
+    causes.push(invalid(field, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
   return [...causes, ...validateAtMostAll(maxUnavailable, field)];
 }

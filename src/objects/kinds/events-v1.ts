@@ -48,7 +48,12 @@ function fromStored(event: AnyObject): AnyObject {
   };
 }
 
-const selectable = ['reason', 'type', 'reportingComponent', ...eventKind.selectableFieldNames.filter((name) => name.startsWith('involvedObject.'))];
+const selectable = [
+  'reason',
+  'type',
+  'reportingComponent',
+  ...eventKind.selectableFieldNames.filter((name) => name.startsWith('involvedObject.')),
+];
 
 export const newEventKind = declareKind({
   resource: resources.newEvents,
@@ -72,7 +77,8 @@ export const newEventKind = declareKind({
 function validateCreate(event: AnyObject): StatusCause[] {
   const causes = [...validateEvent(event), ...validateSeries(event)];
   if (!event['eventTime']) causes.push(required('eventTime'));
-  if (event['type'] !== 'Normal' && event['type'] !== 'Warning') causes.push(invalid('type', '', `has invalid value: ${event['type'] ?? ''}`));
+  if (event['type'] !== 'Normal' && event['type'] !== 'Warning')
+    causes.push(invalid('type', '', `has invalid value: ${event['type'] ?? ''}`));
   for (const field of ['firstTimestamp', 'lastTimestamp', 'count']) if (event[field]) causes.push(invalid(field, '', 'needs to be unset'));
   if (event['source']?.component || event['source']?.host) causes.push(invalid('source', '', 'needs to be unset'));
   return causes;

@@ -156,7 +156,7 @@ function validateClass({ spec = {} }: AnyObject, old: AnyObject | undefined): St
 
 /** Where the parameters of a class are: in a namespace, or in none. */
 function validateScope({ scope, namespace }: { scope?: string; namespace?: string }, at: string): StatusCause[] {
-  if (scope === 'Namespace') return namespace ? [] : [required(`${at}.namespace`, '`parameters.scope` is set to \'Namespace\'')];
+  if (scope === 'Namespace') return namespace ? [] : [required(`${at}.namespace`, "`parameters.scope` is set to 'Namespace'")];
   if (scope !== 'Cluster') return [notSupported(`${at}.scope`, scope ?? '', ['Cluster', 'Namespace'])];
-  return namespace === undefined ? [] : [forbidden(`${at}.namespace`, '`parameters.scope` is set to \'Cluster\'')];
+  return namespace === undefined ? [] : [forbidden(`${at}.namespace`, "`parameters.scope` is set to 'Cluster'")];
 }

@@ -30,7 +30,9 @@ const role = (resource: Resource) =>
     nameRule: pathSegment,
     validate: (object) => [
       ...((object['rules'] ?? []) as Rule[]).flatMap((rule, index) => validateRule(rule, `rules[${index}]`, resource.namespaced)),
-      ...(object['aggregationRule'] ? validateAggregation(object['aggregationRule'].clusterRoleSelectors ?? [], 'aggregationRule.clusterRoleSelectors') : []),
+      ...(object['aggregationRule']
+        ? validateAggregation(object['aggregationRule'].clusterRoleSelectors ?? [], 'aggregationRule.clusterRoleSelectors')
+        : []),
     ],
     columns: [nameColumn, column('Created At', 'When the object was created.', ({ metadata }) => metadata.creationTimestamp ?? '', 'date')],
   });

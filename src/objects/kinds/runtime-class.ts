@@ -1,4 +1,3 @@
-import type { AnyObject } from '../kind.ts';
 import { ageColumn, column, nameColumn } from '../print/columns.ts';
 import { resources } from '../resource.ts';
 import type { StatusCause, Toleration } from '../types/index.ts';
@@ -23,11 +22,16 @@ export const runtimeClassKind = declareKind({
   columns: [nameColumn, column('Handler', 'What the container runtime calls it.', (runtime) => runtime['handler'] ?? ''), ageColumn],
 });
 
-function validateScheduling({ nodeSelector, tolerations = [] }: AnyObject['spec'] & { tolerations?: Toleration[] }): StatusCause[] {
+interface Scheduling {
+  nodeSelector?: Record<string, string>;
+  tolerations?: Toleration[];
+}
+
+function validateScheduling({ nodeSelector, tolerations = [] }: Scheduling): StatusCause[] {
   const causes = validateLabels(nodeSelector, 'scheduling.nodeSelector');
   causes.push(...validateTolerations(tolerations, 'scheduling.tolerations.tolerations'));
   const seen = new Set<string>();
-  for (const [index, { key, operator, value, effect }] of (tolerations as Toleration[]).entries()) {
+  for (const [index, { key, operator, value, effect }] of tolerations.entries()) {
     const identity = JSON.stringify([key, operator, value, effect]);
     if (seen.has(identity)) causes.push(duplicate(`scheduling.tolerations[${index}]`, tolerations[index]));
     seen.add(identity);

@@ -28,7 +28,7 @@ export function validateWorkload({ spec = {} }: AnyObject, old: AnyObject | unde
     // A DaemonSet leaves it at what is wrong.
     if (selectorCauses.length > 0 && name !== 'daemonset') causes.push(invalid('spec.selector', selector, 'invalid label selector'));
   }
-  causes.push(...validateTemplate(template, selector, 'spec.template', name, selectorCauses.length === 0));
+  causes.push(...validateTemplate(template, { selector, isReadable: selectorCauses.length === 0, name }));
   if (old && !isDeepStrictEqual(selector, old.spec?.selector)) causes.push(invalid('spec.selector', selector ?? null, immutableText));
   return causes;
 }
@@ -36,11 +36,19 @@ export function validateWorkload({ spec = {} }: AnyObject, old: AnyObject | unde
 /** The texts tell of a Deployment what they tell of a ReplicaSet. */
 const named: Readonly<Record<string, string>> = { daemonset: 'DaemonSet', statefulset: 'StatefulSet' };
 
-function validateTemplate({ metadata, spec }: AnyObject, selector: LabelSelector | undefined, at: string, name: string, readable: boolean): StatusCause[] {
+interface Owner {
+  readonly selector: LabelSelector | undefined;
+  /** Whether there is nothing wrong with the selector. */
+  readonly isReadable: boolean;
+  readonly name: string;
+}
+
+function validateTemplate({ metadata, spec }: AnyObject, { selector, isReadable, name }: Owner): StatusCause[] {
+  const at = 'spec.template';
   const labels = metadata?.labels;
   const causes = [];
   // Without a selector nothing is selected.
-  if (!selector || (readable && !isEmptySelector(selector) && !matchesLabelSelector(selector, labels))) {
+  if (!selector || (isReadable && !isEmptySelector(selector) && !matchesLabelSelector(selector, labels))) {
     causes.push(invalid(`${at}.metadata.labels`, labels ?? null, '`selector` does not match template `labels`'));
   }
   causes.push(...validateLabels(labels, `${at}.labels`), ...validateAnnotations(metadata?.annotations, `${at}.annotations`));

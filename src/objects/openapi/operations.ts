@@ -117,7 +117,16 @@ export function operationsOf(kind: KindDeclaration): Operation[] {
   if (subresources.status) operations.push(...itemOperations({ ...item, path: `${item.path}/status` }, id, 'Status', schema));
   if (subresources.token) {
     const gvkOfToken = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
-    operations.push({ ...item, ...post, path: `${item.path}/token`, pathParameters: item.pathParameters, gvk: gvkOfToken, id: id('create', 'Token'), body: tokenRequest, answer: tokenRequest });
+    operations.push({
+      ...item,
+      ...post,
+      path: `${item.path}/token`,
+      pathParameters: item.pathParameters,
+      gvk: gvkOfToken,
+      id: id('create', 'Token'),
+      body: tokenRequest,
+      answer: tokenRequest,
+    });
   }
   if (subresources.scale) {
     const scale = { ...item, path: `${item.path}/scale`, gvk: { group: 'autoscaling', version: 'v1', kind: 'Scale' } };

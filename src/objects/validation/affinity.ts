@@ -92,7 +92,8 @@ export function validateTopologySpread(constraints: readonly Any[], at: string):
     if (maxSkew <= 0) causes.push(invalid(`${field}.maxSkew`, maxSkew, 'must be greater than zero'));
     if (topologyKey === '') causes.push(required(`${field}.topologyKey`, 'can not be empty'));
     else causes.push(...invalids(`${field}.topologyKey`, topologyKey, qualifiedName(topologyKey)));
-    if (!unsatisfiable.includes(whenUnsatisfiable)) causes.push(notSupported(`${field}.whenUnsatisfiable`, whenUnsatisfiable, unsatisfiable));
+    if (!unsatisfiable.includes(whenUnsatisfiable))
+      causes.push(notSupported(`${field}.whenUnsatisfiable`, whenUnsatisfiable, unsatisfiable));
     const pair = `{${topologyKey}, ${whenUnsatisfiable}}`;
     if (pairs.has(pair)) causes.push(duplicate(`${field}.{topologyKey, whenUnsatisfiable}`, pair));
     pairs.add(pair);

@@ -4,10 +4,18 @@ import type { StatusCause } from '../types/index.ts';
 
 const show = (value: unknown): string => (typeof value === 'string' ? goQuote(value) : (JSON.stringify(value) ?? 'null'));
 
-const goEscapes: Readonly<Record<string, string>> = { '\x07': '\\a', '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\v': '\\v' };
+const goEscapes: Readonly<Record<string, string>> = {
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+};
 
 /** A text as Go's %q writes it, where it differs from JSON: what cannot be printed. */
-export const goQuote = (text: string): string =>
+const goQuote = (text: string): string =>
   `"${text.replace(/["\\]|[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
     if (character === '"' || character === '\\') return `\\${character}`;
     const code = character.codePointAt(0)!;

@@ -88,7 +88,8 @@ function validateMounts(mounts: readonly Any[], at: string, volumes: ReadonlySet
   for (const [index, { name = '', mountPath = '', subPath, subPathExpr }] of mounts.entries()) {
     const field = `${at}[${index}]`;
     if (name === '') causes.push(required(`${field}.name`));
-    if (!volumes.has(name)) causes.push({ reason: 'FieldValueNotFound', message: `Not found: ${JSON.stringify(name)}`, field: `${field}.name` });
+    if (!volumes.has(name))
+      causes.push({ reason: 'FieldValueNotFound', message: `Not found: ${JSON.stringify(name)}`, field: `${field}.name` });
     if (mountPath === '') causes.push(required(`${field}.mountPath`));
     if (paths.has(mountPath)) causes.push(invalid(`${field}.mountPath`, mountPath, 'must be unique'));
     paths.add(mountPath);

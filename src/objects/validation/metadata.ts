@@ -86,7 +86,8 @@ function validateOwners(owners: readonly OwnerReference[]): StatusCause[] {
   for (const owner of owners) {
     const { apiVersion = '', kind = '', name = '', uid = '' } = owner;
     // More than one slash leaves nothing that could be a version.
-    if (apiVersion === '' || apiVersion.split('/').length > 2) causes.push(invalid(`${at}.apiVersion`, apiVersion, 'version must not be empty'));
+    if (apiVersion === '' || apiVersion.split('/').length > 2)
+      causes.push(invalid(`${at}.apiVersion`, apiVersion, 'version must not be empty'));
     for (const [field, value] of Object.entries({ kind, name, uid })) {
       if (value === '') causes.push(invalid(`${at}.${field}`, value, `${field} must not be empty`));
     }

@@ -47,7 +47,8 @@ export function validateResources({ limits = {}, requests = {} }: { limits?: Amo
       continue;
     }
     const [asked, allowed] = [quantityNanos(request) ?? 0n, quantityNanos(limit) ?? 0n];
-    if (asked !== allowed && !mayOvercommit(name)) causes.push(invalid(`${at}.requests`, request, `must be equal to ${name} limit of ${limit}`));
+    if (asked !== allowed && !mayOvercommit(name))
+      causes.push(invalid(`${at}.requests`, request, `must be equal to ${name} limit of ${limit}`));
     else if (asked > allowed) causes.push(invalid(`${at}.requests`, request, `must be less than or equal to ${name} limit of ${limit}`));
   }
   const names = [...Object.keys(limits), ...Object.keys(requests)];

@@ -40,7 +40,9 @@ function validateSource(type: string, source: Any, at: string): StatusCause[] {
     case 'projected':
       return validateProjected(source, at);
     case 'persistentVolumeClaim':
-      return source.claimName ? invalids(`${at}.claimName`, source.claimName, dnsSubdomain(source.claimName)) : [required(`${at}.claimName`)];
+      return source.claimName
+        ? invalids(`${at}.claimName`, source.claimName, dnsSubdomain(source.claimName))
+        : [required(`${at}.claimName`)];
     case 'nfs':
       return validateNfs(source, at);
     default:
@@ -61,7 +63,10 @@ function validateNfs({ server = '', path = '' }: Any, at: string): StatusCause[]
 }
 
 function validateFiles({ items = [], defaultMode }: Any, at: string): StatusCause[] {
-  return [...validateMode(defaultMode, `${at}.defaultMode`), ...items.flatMap((item: Any, index: number) => validateFile(item, `${at}.items[${index}]`))];
+  return [
+    ...validateMode(defaultMode, `${at}.defaultMode`),
+    ...items.flatMap((item: Any, index: number) => validateFile(item, `${at}.items[${index}]`)),
+  ];
 }
 
 function validateFile({ key = '', path = '', mode }: Any, at: string): StatusCause[] {
@@ -100,7 +105,8 @@ function validateProjected({ sources = [], defaultMode }: Any, at: string): Stat
 
 function validateTokenFile({ path = '', expirationSeconds }: Any, at: string): StatusCause[] {
   const causes: StatusCause[] = [];
-  if (expirationSeconds < 600) causes.push(invalid(`${at}.expirationSeconds`, expirationSeconds, 'may not specify a duration less than 10 minutes'));
+  if (expirationSeconds < 600)
+    causes.push(invalid(`${at}.expirationSeconds`, expirationSeconds, 'may not specify a duration less than 10 minutes'));
   return [...causes, ...(path === '' ? [required(`${at}.path`)] : validateLocalPath(path, `${at}.path`))];
 }
 

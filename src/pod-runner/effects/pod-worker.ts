@@ -174,7 +174,7 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
         return record(action.type, action.reason, action.message);
       case 'create-sandbox':
         sandbox = { phase: 'creating' };
-        return void runtime.createSandbox(ref, hostPorts(pod)).then(
+        return void runtime.createSandbox(ref, hostPorts(pod), pod.metadata.annotations).then(
           (addresses) => settle({ phase: 'ready', addresses }),
           (error: unknown) => fail('create', error),
         );

@@ -3,15 +3,16 @@ import { resolve } from 'node:path';
 
 /**
  * Why a program cannot be started, in a container runtime's words; undefined when it can. A name without a slash is looked for in `path`
- * (the container's PATH), any other is relative to the working folder.
+ * (the container's PATH), any other is relative to the working folder. `root` is where the file system to look in begins.
  */
-export function programProblem(program: string, path: string, workingDir: string): string | undefined {
-  if (!isFolder(workingDir)) return `chdir to cwd (${JSON.stringify(workingDir)}) set in config.json failed: no such file or directory`;
+export function programProblem(program: string, path: string, workingDir: string, root = ''): string | undefined {
+  if (!isFolder(root + workingDir))
+    return `chdir to cwd (${JSON.stringify(workingDir)}) set in config.json failed: no such file or directory`;
   if (!program.includes('/')) {
-    const found = path.split(':').some((folder) => folder !== '' && isProgram(resolve(workingDir, folder, program)));
+    const found = path.split(':').some((folder) => folder !== '' && isProgram(root + resolve(workingDir, folder, program)));
     return found ? undefined : `exec: ${JSON.stringify(program)}: executable file not found in $PATH`;
   }
-  const problem = problemOf(resolve(workingDir, program));
+  const problem = problemOf(root + resolve(workingDir, program));
   return problem === undefined ? undefined : `exec: ${JSON.stringify(program)}: ${problem}`;
 }
 

@@ -59,7 +59,10 @@ export async function execIn(
 ): Promise<Interaction> {
   const { command, tty, size } = request;
   const environment: Record<string, string> = { ...(tty ? { TERM: 'xterm' } : {}), ...record.environment };
-  const problem = programProblem(command[0] ?? '', environment['PATH'] ?? '', record.workingDir ?? '/');
+  const look = (root: string): string | undefined =>
+    programProblem(command[0] ?? '', environment['PATH'] ?? '', record.workingDir ?? '/', root);
+  // In the container's own file system, where its volumes are; links from there to absolute paths lead back to the host's, which is the same.
+  const problem = look('') && look(`/proc/${record.process?.pid}/root`);
   if (problem !== undefined) return failedInteraction(problem);
   const inside = podExecCommand({ ...record, environment }, command, tty ? sessionCommand : (argv) => argv);
   mkdirSync(files.ioDir, { recursive: true, mode: 0o700 });

@@ -175,7 +175,7 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
       }
       return found;
     },
-    createSandbox: (pod, hostPorts) => sandboxes.create(pod, hostPorts),
+    createSandbox: (pod, hostPorts, annotations) => sandboxes.create(pod, hostPorts, annotations),
     removeSandbox: (pod) => sandboxes.remove(pod),
     async startContainer(request) {
       const { pod, attempt, launch, last, hostNetwork } = request;

@@ -57,8 +57,12 @@ export interface ContainerLog {
 export interface Runtime {
   /** What is there, as found on disk and among the processes. */
   listPods(): Promise<readonly FoundPod[]>;
-  /** Makes the pod's network and gives its addresses (RunPodSandbox). A failure leaves nothing behind. @throws CniError, CommandError */
-  createSandbox(pod: PodRef, hostPorts: readonly HostPort[]): Promise<readonly string[]>;
+  /**
+   * Makes the pod's network and gives its addresses (RunPodSandbox). A failure leaves nothing behind.
+   * @param annotations the pod's; they may limit its bandwidth
+   * @throws CniError, CommandError, PodRunnerError
+   */
+  createSandbox(pod: PodRef, hostPorts: readonly HostPort[], annotations?: Readonly<Record<string, string>>): Promise<readonly string[]>;
   /** Removes the pod's network; one that is gone already is no error (StopPodSandbox, RemovePodSandbox). */
   removeSandbox(pod: PodRef): Promise<void>;
   /** Starts a container. The run is in `runs` from the call on; a failure to start is a run that has exited with reason StartError. */

@@ -10,6 +10,7 @@ import {
 } from '../../kernel/netns.ts';
 import { endProcess, identify } from '../../kernel/processes.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { podBandwidth } from '../cni/bandwidth.ts';
 import type { NetworkConfigList } from '../cni/conflist.ts';
 import { type Attachment, type CniResult, resultAddresses } from '../cni/requests.ts';
 import type { CniInvoker } from '../cni-invoker.ts';
@@ -45,7 +46,8 @@ const ifName = 'eth0';
 const shortLength = 10;
 
 export interface Sandboxes {
-  create(pod: PodRef, hostPorts: readonly HostPort[]): Promise<readonly string[]>;
+  /** @throws PodRunnerError for an annotation that cannot be kept, and as Runtime.createSandbox */
+  create(pod: PodRef, hostPorts: readonly HostPort[], annotations?: Readonly<Record<string, string>>): Promise<readonly string[]>;
   remove(pod: PodRef): Promise<void>;
   /** The addresses of a finished network. */
   addresses(uid: string): readonly string[] | undefined;
@@ -102,9 +104,10 @@ export function createSandboxes({ runner, clock, cni, root, prefix, conflist }: 
   }
 
   return {
-    async create(pod, hostPorts) {
+    async create(pod, hostPorts, annotations = {}) {
       const list = conflist();
       if (!list) throw new PodRunnerError('network', 'cni config uninitialized');
+      const bandwidth = podBandwidth(annotations);
       const files = podFiles(root, pod.uid);
       mkdirSync(files.dir, { recursive: true, mode: 0o700 });
       // A network that a runner before us began and did not finish.
@@ -117,7 +120,7 @@ export function createSandboxes({ runner, clock, cni, root, prefix, conflist }: 
         id,
         namespaceName,
         list,
-        capabilityArgs: hostPorts.length > 0 ? { portMappings: hostPorts } : {},
+        capabilityArgs: { ...(hostPorts.length > 0 ? { portMappings: hostPorts } : {}), ...(bandwidth ? { bandwidth } : {}) },
       };
       // On disk before anything is made, so that a crash at any moment leaves a record of what there may be.
       writeWhole(files.sandboxFile, JSON.stringify(record));

@@ -10,7 +10,7 @@ export interface VolumeFile {
 }
 
 /** A volume that cannot be made; the message is what kubelet would tell. */
-export class VolumeError extends Error {
+class VolumeError extends Error {
   override readonly name = 'VolumeError';
 }
 

@@ -49,7 +49,7 @@ const headerLength = 8;
 /** Control frames are kept whole until they are read; one longer than this is refused. A header block of this size is far beyond any real one. */
 const largestControlFrame = 64 * 1024;
 /** The largest length that a frame can have: it is told in 24 bits. */
-export const largestFrame = 0xff_ffff;
+const largestFrame = 0xff_ffff;
 
 const types = {
   'syn-stream': 1,

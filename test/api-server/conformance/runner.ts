@@ -16,7 +16,7 @@ export interface Versions {
   readonly own: boolean;
 }
 
-export const applies = ({ since = 0, until = 999, server = 0, own }: Applies, versions: Versions): boolean =>
+const applies = ({ since = 0, until = 999, server = 0, own }: Applies, versions: Versions): boolean =>
   since <= versions.kubectl && versions.kubectl <= until && server <= versions.server && (versions.own || !own);
 
 /** Runs the steps of a scenario one after the other. @throws Error naming the command, what was expected and what came. */

@@ -217,8 +217,9 @@ t.test('attach: to what a container writes and reads, and kubectl run -it', asyn
     );
     // As kubectl itself advises: what the shell said before it was attached is not seen.
     await until('a prompt', () => {
-      if (!/# $/.test(terminal.text()) && /press/.test(terminal.text())) terminal.write('\n');
-      return /# $/.test(terminal.text());
+      const prompted = terminal.text().endsWith('# ');
+      if (!prompted && terminal.text().includes('press')) terminal.write('\n');
+      return prompted;
     });
     await until('the size is set', async () => {
       terminal.write('stty size\n');
@@ -272,8 +273,9 @@ t.test('WebSocket clients of old: channels, binary and base64, and channels of p
   );
   const channel = (number: number): string =>
     Buffer.concat(forward.messages.filter(([first]) => first === number).map((bytes) => bytes.subarray(1))).toString('latin1');
-  t.match(channel(0), /^\x90\x1fHTTP\/1\.1 200 OK[^]*xxx$/);
-  t.match(channel(3), /^Q\0error forwarding port 81/);
+  t.ok(channel(0).startsWith('\u0090\u001fHTTP/1.1 200 OK'));
+  t.ok(channel(0).endsWith('xxx'));
+  t.ok(channel(3).startsWith('Q\0error forwarding port 81'));
 });
 
 t.test('only API servers may use the kubelet API', async (t) => {

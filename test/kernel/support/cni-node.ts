@@ -48,7 +48,8 @@ export function buildExecutable(): void {
   execFileSync(join(root, 'node_modules/node/bin/node'), [join(root, 'scripts/build-cni.ts')], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-export function createCniNode(label: string): CniNode {
+/** @param program what runs instead of the built executable */
+export function createCniNode(label: string, program: (dataDir: string) => string = () => executable): CniNode {
   const prefix = `pwcni-${process.pid}-${label}`;
   const dataDir = mkdtempSync(join(tmpdir(), `${prefix}-`));
   const made = new Set<string>();
@@ -86,7 +87,7 @@ export function createCniNode(label: string): CniNode {
           CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod}`,
         }),
   });
-  const inNode = [`--net=${namespace}`, '--', executable];
+  const inNode = [`--net=${namespace}`, '--', program(dataDir)];
   return {
     namespace,
     dataDir,

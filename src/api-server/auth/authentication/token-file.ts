@@ -16,7 +16,8 @@ export function tokenFileAuthenticator(text: string, file: string): TokenAuthent
     const [token = '', name = '', uid, groups = '', ...more] = parseCsvLine(line, `${file} line ${index + 1}`);
     if (uid === undefined || more.length > 0)
       throw new Error(`--token-auth-file: ${file} line ${index + 1}: expected token,user,uid and optionally "group,group"`);
-    if (token === '' || name === '') throw new Error(`--token-auth-file: ${file} line ${index + 1}: the token and the user must not be empty`);
+    if (token === '' || name === '')
+      throw new Error(`--token-auth-file: ${file} line ${index + 1}: the token and the user must not be empty`);
     const names = groups.split(',').map((group) => group.trim());
     users.set(digest(token), { name, ...(uid ? { uid } : {}), groups: names.filter((group) => group !== '') });
   }

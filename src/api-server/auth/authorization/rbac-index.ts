@@ -109,10 +109,7 @@ export class RbacIndex {
     for (const grant of this.#grantsOf(user, attributes.isResource ? attributes.namespace : '')) {
       const role = this.#roles.get(grant.roleKey);
       if (!role) (missing ??= new Set()).add(missingRole(grant.binding));
-      else if (
-        anyAllows(role.byVerb.get(attributes.verb) ?? none, attributes) ||
-        anyAllows(role.byVerb.get('*') ?? none, attributes)
-      ) {
+      else if (anyAllows(role.byVerb.get(attributes.verb) ?? none, attributes) || anyAllows(role.byVerb.get('*') ?? none, attributes)) {
         return grant.allowed;
       }
     }

@@ -16,9 +16,24 @@ const kindOf = (plural: string): KindDeclaration =>
 export function startRbac(cache: WatchCache): Rbac {
   const index = new RbacIndex();
   const stops = [
-    follow(cache, kindOf('roles'), (object) => index.putRole(toRole(object)), (namespace, name) => index.deleteRole(namespace, name)),
-    follow(cache, kindOf('clusterroles'), (object) => index.putRole(toRole(object)), (namespace, name) => index.deleteRole(namespace, name)),
-    follow(cache, kindOf('rolebindings'), (object) => index.putBinding(toBinding(object)), (namespace, name) => index.deleteBinding(namespace, name)),
+    follow(
+      cache,
+      kindOf('roles'),
+      (object) => index.putRole(toRole(object)),
+      (namespace, name) => index.deleteRole(namespace, name),
+    ),
+    follow(
+      cache,
+      kindOf('clusterroles'),
+      (object) => index.putRole(toRole(object)),
+      (namespace, name) => index.deleteRole(namespace, name),
+    ),
+    follow(
+      cache,
+      kindOf('rolebindings'),
+      (object) => index.putBinding(toBinding(object)),
+      (namespace, name) => index.deleteBinding(namespace, name),
+    ),
     follow(
       cache,
       kindOf('clusterrolebindings'),

@@ -27,7 +27,8 @@ const holds = (values: readonly string[] | undefined, wanted: readonly string[] 
 function covers(rule: PolicyRule, part: PolicyRule): boolean {
   const names = rule.resourceNames ?? [];
   // Who may touch some objects by name does not hold the right to all of them.
-  const namesCovered = names.length === 0 || ((part.resourceNames ?? []).length > 0 && part.resourceNames!.every((name) => names.includes(name)));
+  const namesCovered =
+    names.length === 0 || ((part.resourceNames ?? []).length > 0 && part.resourceNames!.every((name) => names.includes(name)));
   return (
     holds(rule.verbs, part.verbs) &&
     holds(rule.apiGroups, part.apiGroups) &&
@@ -49,7 +50,12 @@ function resourcesCovered(held: readonly string[], wanted: readonly string[]): b
 export function compactRules(parts: readonly PolicyRule[]): PolicyRule[] {
   const joined = new Map<string, PolicyRule>();
   for (const part of parts) {
-    const key = JSON.stringify([part.apiGroups, part.resources, part.resourceNames, part.nonResourceURLs && [part.nonResourceURLs, part.verbs]]);
+    const key = JSON.stringify([
+      part.apiGroups,
+      part.resources,
+      part.resourceNames,
+      part.nonResourceURLs && [part.nonResourceURLs, part.verbs],
+    ]);
     const before = joined.get(key);
     joined.set(key, before ? { ...before, verbs: [...before.verbs, ...part.verbs] } : part);
   }

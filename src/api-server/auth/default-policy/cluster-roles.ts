@@ -151,9 +151,7 @@ export const defaultClusterRoles: readonly DefaultRole[] = [
   { name: 'system:public-info-viewer', rules: [paths('/livez /readyz /healthz /version /version/')] },
   {
     name: 'system:service-account-issuer-discovery',
-    rules: [
-      paths('/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/'),
-    ],
+    rules: [paths('/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/')],
   },
   { name: 'system:node', rules: node },
   {

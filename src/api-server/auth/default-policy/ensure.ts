@@ -71,7 +71,10 @@ const longestChain = 8;
 async function aggregateClusterRoles(registry: Registry): Promise<void> {
   const kind = kindOf('clusterroles');
   for (let round = 0; round < longestChain; round++) {
-    const all = registry.cache.of(kind).list(storePrefix(kind.resource)).map((role) => role.parse());
+    const all = registry.cache
+      .of(kind)
+      .list(storePrefix(kind.resource))
+      .map((role) => role.parse());
     const stale = staleAggregates(all);
     if (stale.length === 0) return;
     for (const { name, rules } of stale) {

@@ -38,7 +38,9 @@ const groupNames: Readonly<Record<string, string>> = {
 
 /** `allow('get list', 'core', 'pods pods/log')`; with `names`, on objects of these names alone. */
 export const allow = (verbs: string, groups: string, resources: string, names?: string): PolicyRule => ({
-  apiGroups: words(groups).map((group) => groupNames[group]!).toSorted(),
+  apiGroups: words(groups)
+    .map((group) => groupNames[group]!)
+    .toSorted(),
   ...(names === undefined ? {} : { resourceNames: sorted(names) }),
   resources: sorted(resources),
   verbs: sorted(verbs),

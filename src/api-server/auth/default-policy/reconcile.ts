@@ -47,7 +47,9 @@ export function reconciledBinding(existing: AnyObject, wanted: AnyObject): AnyOb
   if (isProtected(existing)) return undefined;
   if (!isDeepStrictEqual(existing['roleRef'], wanted['roleRef'])) return 'recreate';
   const subjects: Subject[] = existing['subjects'] ?? [];
-  const missing = ((wanted['subjects'] ?? []) as Subject[]).filter((subject) => !subjects.some((other) => isDeepStrictEqual(other, subject)));
+  const missing = ((wanted['subjects'] ?? []) as Subject[]).filter(
+    (subject) => !subjects.some((other) => isDeepStrictEqual(other, subject)),
+  );
   return changed(existing, {
     ...existing,
     metadata: mergedMetadata(existing, wanted),

@@ -54,8 +54,7 @@ export function serviceAccountAuthenticator({ issuers, keys, apiAudiences, find,
       checkTimes(claims, now());
       const good = goodAudiences(claims, audiences, apiAudiences);
       if (!(entry.standing?.holder.witnesses && stillStands(entry.standing.holder.witnesses, find))) {
-        const holder =
-          issuer === legacyIssuer ? legacyHolder(claims, token, find, now()) : holderOf(kubernetesClaims(claims), find, now());
+        const holder = issuer === legacyIssuer ? legacyHolder(claims, token, find, now()) : holderOf(kubernetesClaims(claims), find, now());
         entry.standing = { holder, user: userOf(holder, claims['jti']) };
       }
       return { user: entry.standing.user, audiences: good };
@@ -65,7 +64,8 @@ export function serviceAccountAuthenticator({ issuers, keys, apiAudiences, find,
 
 function checkTimes({ exp, nbf }: Claims, now: number): void {
   if (exp !== undefined && !(typeof exp === 'number' && exp * 1_000 > now)) throw new InvalidCredentials('Token has expired.');
-  if (nbf !== undefined && !(typeof nbf === 'number' && nbf * 1_000 <= now + 60_000)) throw new InvalidCredentials('Token is not valid yet.');
+  if (nbf !== undefined && !(typeof nbf === 'number' && nbf * 1_000 <= now + 60_000))
+    throw new InvalidCredentials('Token is not valid yet.');
 }
 
 /** The audiences asked about that are the token's. */
@@ -75,7 +75,9 @@ function goodAudiences({ aud, iss }: Claims, asked: readonly string[], apiAudien
   const audiences = own.length === 0 && iss === legacyIssuer ? apiAudiences : own;
   const good = asked.filter((audience) => audiences.includes(audience));
   if (good.length === 0) {
-    throw new InvalidCredentials(`token audiences ${JSON.stringify(audiences)} is invalid for the target audiences ${JSON.stringify(asked)}`);
+    throw new InvalidCredentials(
+      `token audiences ${JSON.stringify(audiences)} is invalid for the target audiences ${JSON.stringify(asked)}`,
+    );
   }
   return good;
 }

@@ -22,7 +22,12 @@ export function readVerificationKeys(pem: string, file: string): VerificationKey
   // `openssl ecparam` puts the curve's name before the key.
   const keys = blocks.filter((block) => !block.startsWith('-----BEGIN EC PARAMETERS'));
   if (keys.length === 0) throw new Error(`${file} holds no key in PEM`);
-  return keys.map((block) => verificationKey(parse(() => createPublicKey(block), file), file));
+  return keys.map((block) =>
+    verificationKey(
+      parse(() => createPublicKey(block), file),
+      file,
+    ),
+  );
 }
 
 /** The private key of a PEM file. @throws Error in plain words, naming the file. */
@@ -41,7 +46,8 @@ function parse(read: () => KeyObject, file: string): KeyObject {
 
 function verificationKey(key: KeyObject, file: string): VerificationKey {
   const algorithm = algorithmOf(key);
-  if (algorithm === undefined) throw new Error(`${file}: tokens are signed with RSA, or with ECDSA on P-256, P-384 or P-521; this key is neither`);
+  if (algorithm === undefined)
+    throw new Error(`${file}: tokens are signed with RSA, or with ECDSA on P-256, P-384 or P-521; this key is neither`);
   const der = key.export({ type: 'spki', format: 'der' });
   return { id: createHash('sha256').update(der).digest('base64url'), algorithm, key };
 }

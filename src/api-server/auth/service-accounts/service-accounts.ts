@@ -30,7 +30,8 @@ export function createServiceAccountTokens(
   now: () => number,
 ): ServiceAccountTokens {
   const { issuers, keyFiles, signingKeyFile, apiAudiences: given, maxTokenExpirationSeconds } = options;
-  const signingKey = signingKeyFile === undefined ? ownKey(dataDir) : readSigningKey(...contents(signingKeyFile, '--service-account-signing-key-file'));
+  const signingKey =
+    signingKeyFile === undefined ? ownKey(dataDir) : readSigningKey(...contents(signingKeyFile, '--service-account-signing-key-file'));
   const named = keyFiles.flatMap((file) => readVerificationKeys(...contents(file, '--service-account-key-file')));
   const keys = [...new Map([...named, signingKey].map((key) => [key.id, key])).values()];
   const apiAudiences = given.length > 0 ? given : issuers.slice(0, 1);

@@ -91,7 +91,12 @@ function checkExpiration(seconds: number): StatusCause[] {
   ];
 }
 
-function findBound(ref: NonNullable<TokenRequestSpec['boundObjectRef']>, namespace: string, account: string, find: FindObject): BoundObjects {
+function findBound(
+  ref: NonNullable<TokenRequestSpec['boundObjectRef']>,
+  namespace: string,
+  account: string,
+  find: FindObject,
+): BoundObjects {
   const { kind = '', apiVersion = '', name = '', uid } = ref;
   const kinds: Readonly<Record<string, Resource>> = { Pod: resources.pods, Secret: resources.secrets, Node: resources.nodes };
   const resource = apiVersion === 'v1' && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { joinHostPort } from '../../../net/index.ts';
@@ -34,6 +34,9 @@ export interface KubeletApi {
   readonly port: number;
   close(): Promise<void>;
 }
+
+/** A connection that is silent for so long is asked whether it still stands (ms). */
+const keepAlive = 60_000;
 
 /** The API server's name as kubeadm makes its certificate, and the group that may do everything. */
 const allowedUser = 'kube-apiserver-kubelet-client';
@@ -96,6 +99,7 @@ function serve(server: Server, { handler, log }: KubeletApiParts, sockets: Set<D
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
+    if (socket instanceof Socket) socket.setKeepAlive(true, keepAlive);
     const problem = accessProblem(request);
     if (problem) return refuseUpgrade(socket, ...problem);
     answer(async () => handler.upgrade(request, socket, head)).catch((error: unknown) => {

@@ -67,6 +67,7 @@ export const applying: readonly Scenario[] = [
   },
   {
     name: 'prunes what is no longer applied',
+    ends: true,
     files: { 'two.json': [withLabel('one', 'p'), withLabel('two', 'p')], 'one.json': [withLabel('one', 'p')] },
     steps: [
       {

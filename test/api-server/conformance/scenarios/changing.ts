@@ -4,6 +4,7 @@ import type { Scenario } from '../scenario.ts';
 export const changing: readonly Scenario[] = [
   {
     name: 'patches in three ways, and status and scale alone',
+    ends: true,
     files: { 'web.json': deployment, 'patch.yaml': 'spec:\n  paused: true\n' },
     steps: [
       { run: 'create -f web.json', stdout: /created/ },
@@ -60,6 +61,7 @@ export const changing: readonly Scenario[] = [
   },
   {
     name: 'labels and annotates',
+    ends: true,
     steps: [
       { run: 'create -f -', stdin: [configMap({}, 'a'), configMap({}, 'b')], stdout: /created/ },
       { run: 'label configmap a tier=front colour=blue', stdout: 'configmap/a labeled\n' },
@@ -120,6 +122,7 @@ export const changing: readonly Scenario[] = [
   },
   {
     name: 'sets image, environment, resources, selector, service account and subjects',
+    ends: true,
     files: { 'web.json': deployment },
     steps: [
       { run: 'create -f web.json', stdout: /created/ },

@@ -75,6 +75,7 @@ export const kinds: readonly Scenario[] = [
   },
   {
     name: 'explains fields',
+    ends: true,
     steps: [
       {
         run: 'explain pods --recursive',

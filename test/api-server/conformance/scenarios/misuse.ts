@@ -4,6 +4,7 @@ import type { Scenario } from '../scenario.ts';
 export const misuse: readonly Scenario[] = [
   {
     name: 'says what is wrong with an object',
+    ends: true,
     steps: [
       {
         run: 'create -f -',
@@ -103,6 +104,7 @@ export const misuse: readonly Scenario[] = [
   },
   {
     name: 'says what is wrong with a request',
+    ends: true,
     files: { 'cm.json': configMap({}), 'immutable.json': { ...configMap({ a: '1' }, 'immutable'), immutable: true } },
     steps: [
       { run: 'get nonsense', exit: 1, stderr: 'error: the server doesn\'t have a resource type "nonsense"\n' },
@@ -145,6 +147,7 @@ export const misuse: readonly Scenario[] = [
   },
   {
     name: 'tells a namespace that is being deleted',
+    ends: true,
     files: {
       'held.json': { ...configMap({}, 'held'), metadata: { name: 'held', namespace: '@ns-end', finalizers: ['podwire.test/hold'] } },
     },

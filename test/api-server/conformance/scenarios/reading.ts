@@ -107,6 +107,7 @@ export const reading: readonly Scenario[] = [
   },
   {
     name: 'serves kubectl proxy',
+    ends: true,
     steps: [
       { start: 'proxy --port=0', as: 'proxy' },
       { see: 'proxy', stdout: /^Starting to serve on 127\.0\.0\.1:\d+\n/ },

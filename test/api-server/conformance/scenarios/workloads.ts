@@ -98,6 +98,7 @@ export const workloads: readonly Scenario[] = [
   },
   {
     name: 'runs a daemon set on every node it may run on, and shows its history',
+    ends: true,
     files: { 'everywhere.json': named('daemonset.apps/everywhere') },
     steps: [
       { run: 'create -f everywhere.json', stdout: /created/ },
@@ -120,6 +121,7 @@ export const workloads: readonly Scenario[] = [
   },
   {
     name: 'taints, cordons and drains a node',
+    ends: true,
     files: { 'node.json': node('@ns-node'), 'web.json': tolerant },
     steps: [
       { run: 'create -f node.json', stdout: /created/ },
@@ -157,6 +159,7 @@ export const workloads: readonly Scenario[] = [
   },
   {
     name: 'tells events',
+    ends: true,
     files: { 'web.json': deployment },
     steps: [
       { run: 'events', stdout: '', stderr: 'No events found in @ns namespace.\n' },

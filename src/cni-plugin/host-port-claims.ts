@@ -1,0 +1,121 @@
+import { type AddressOwner, ownerKey, sameOwner } from '../ipam/index.ts';
+import { tryParseAddress } from '../net/index.ts';
+import { CniError, cniErrorCodes } from './errors.ts';
+import { type HostPort, hostPortText } from './port-maps.ts';
+
+/** Where host ports are claimed: a claim is exclusive among all processes of the node. `storage/claim-files` is one. */
+export interface HostPortStore {
+  readOwner(key: string): string | undefined;
+  writeOwner(key: string, record: string): void;
+  removeOwner(key: string): void;
+  owners(): string[];
+  claim(key: string, name: string): boolean;
+  readClaim(name: string): string | undefined;
+  release(name: string): void;
+  claims(): string[];
+  readNote(name: string): string | undefined;
+  writeNote(key: string, name: string, text: string): void;
+}
+
+/** Who has host ports, and which; written down before the kernel is told of them, and removed after. */
+export interface HostPortRecord extends AddressOwner {
+  readonly network: string;
+  /** `namespace/name`, when the runtime told. */
+  readonly pod?: string;
+  readonly hostPorts: readonly HostPort[];
+  /** `releasing`: a DEL has begun. */
+  readonly state: 'reserved' | 'releasing';
+}
+
+const familyOf = ({ address }: HostPort): 4 | 6 => (address.includes(':') ? 6 : 4);
+const portName = (hostPort: HostPort): string => `${hostPort.protocol}.${hostPort.hostPort}.`;
+/** `tcp.8080.any4`, `tcp.8080.10.0.0.1`. */
+const claimName = (hostPort: HostPort): string => `${portName(hostPort)}${hostPort.hostIP ?? `any${familyOf(hostPort)}`}`;
+
+/**
+ * Claims all host ports of the record for its owner, or none. A port at one address and the same port at all addresses of the family exclude
+ * each other, as in Kubernetes. An owner that holds some already (an ADD that was killed) keeps them.
+ * @throws CniError 106 naming the port and both pods; the store's own errors
+ */
+export function claimHostPorts(store: HostPortStore, record: HostPortRecord): void {
+  const key = ownerKey(record);
+  store.writeOwner(key, JSON.stringify(record));
+  try {
+    for (const hostPort of record.hostPorts) {
+      const name = claimName(hostPort);
+      if (!store.claim(key, name)) refuseForeign(store, record, hostPort, name);
+      for (const other of store.claims().filter((each) => each !== name && clashes(each, hostPort))) refuseForeign(store, record, hostPort, other);
+    }
+  } catch (error) {
+    releaseHostPorts(store, record);
+    throw error;
+  }
+}
+
+function clashes(claim: string, hostPort: HostPort): boolean {
+  if (!claim.startsWith(portName(hostPort))) return false;
+  const at = claim.slice(portName(hostPort).length);
+  const family = at === 'any4' ? 4 : at === 'any6' ? 6 : at.includes(':') ? 6 : 4;
+  return family === familyOf(hostPort) && (at.startsWith('any') || hostPort.hostIP === undefined);
+}
+
+function refuseForeign(store: HostPortStore, record: HostPortRecord, hostPort: HostPort, name: string): void {
+  const holder = decodeHostPorts(store.readClaim(name));
+  if (holder && sameOwner(holder, record)) return;
+  throw new CniError(
+    cniErrorCodes.hostPortTaken,
+    `host port ${hostPortText(hostPort)} of ${ownerText(record)} is taken by ${holder ? ownerText(holder) : 'an attachment that cannot be read'}`,
+    'delete that pod, or give one of them another hostPort or hostIP',
+  );
+}
+
+const ownerText = ({ pod, containerId, ifname }: HostPortRecord): string =>
+  pod === undefined ? `container ${containerId} (${ifname})` : `pod ${pod} (container ${containerId}, ${ifname})`;
+
+/** Undefined when the owner has none. */
+export const readHostPorts = (store: HostPortStore, owner: AddressOwner): HostPortRecord | undefined =>
+  decodeHostPorts(store.readOwner(ownerKey(owner)));
+
+/** Announces a release, so that nobody puts the ports back into the kernel. Returns the record; undefined when the owner has none. */
+export function beginHostPortRelease(store: HostPortStore, owner: AddressOwner): HostPortRecord | undefined {
+  const record = readHostPorts(store, owner);
+  if (record?.state === 'reserved') store.writeOwner(ownerKey(owner), JSON.stringify({ ...record, state: 'releasing' }));
+  return record;
+}
+
+/** Gives back what the owner holds. Repeatable. */
+export function releaseHostPorts(store: HostPortStore, owner: AddressOwner): void {
+  for (const hostPort of readHostPorts(store, owner)?.hostPorts ?? []) {
+    const holder = decodeHostPorts(store.readClaim(claimName(hostPort)));
+    if (holder && sameOwner(holder, owner)) store.release(claimName(hostPort));
+  }
+  store.removeOwner(ownerKey(owner));
+}
+
+/** The records of a network. */
+export const listHostPorts = (store: HostPortStore, network: string): HostPortRecord[] =>
+  store.owners().flatMap((key) => {
+    const record = decodeHostPorts(store.readOwner(key));
+    return record?.network === network ? [record] : [];
+  });
+
+function decodeHostPorts(text: string | undefined): HostPortRecord | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const record = JSON.parse(text) as Partial<HostPortRecord> | null;
+    const { containerId, ifname, network, hostPorts, state } = record ?? {};
+    if (typeof containerId !== 'string' || typeof ifname !== 'string' || typeof network !== 'string') return undefined;
+    if ((state !== 'reserved' && state !== 'releasing') || !Array.isArray(hostPorts) || !hostPorts.every(isHostPort)) return undefined;
+    return record as HostPortRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+function isHostPort(value: unknown): boolean {
+  const { protocol, hostPort, hostIP, address, containerPort } = (value ?? {}) as Record<string, unknown>;
+  const isPort = (port: unknown): boolean => Number.isInteger(port) && (port as number) > 0 && (port as number) < 65_536;
+  const isAddress = (text: unknown): boolean => typeof text === 'string' && tryParseAddress(text)?.text === text;
+  if (typeof protocol !== 'string' || !['tcp', 'udp', 'sctp'].includes(protocol)) return false;
+  return isPort(hostPort) && isPort(containerPort) && isAddress(address) && (hostIP === undefined || isAddress(hostIP));
+}

@@ -1,0 +1,148 @@
+#!/bin/sh
+# podwire-cni: what a container runtime runs. Hands ADD and DEL over to the node agent, which has everything running already; whatever else, and
+# everything when no agent answers, is done by the executable beside this file, over the same state. Starts no program but the one `ip` that
+# an ADD needs in the pod's namespace. effects/request-slots.ts describes the agent's side.
+#
+# Nothing here waits for somebody who is gone: a pipe is opened for both sides first, which never waits, and read from a second, one-sided
+# opening. So the end of the agent is the end of that pipe.
+
+# The number of the agent's slots.
+slots=256
+newline='
+'
+PATH=${PATH:+$PATH:}/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+
+main() {
+  case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
+  standalone=$here/podwire-cni.standalone
+  agent=$here/podwire-cni.agent
+  case ${CNI_COMMAND-} in ADD | DEL) ;; *) as_is ;; esac
+  # No agent has ever been here; or a path that means another namespace to another process; or nobody sends a configuration.
+  if ! [ -e "$agent" ] || [ -t 0 ]; then as_is; fi
+  case ${CNI_NETNS-} in /proc/self/* | /proc/thread-self/*) as_is ;; esac
+  [ -z "${CNI_NETNS_OVERRIDE-}" ] || as_is
+  # An agent that is gone has no namespace, and that of another node has another.
+  # shellcheck disable=SC3013 # -ef: POSIX.1-2024, and dash, bash and busybox have had it for long
+  if { read -r pid run _ <"$agent/current"; } 2>/dev/null && [ /proc/self/ns/net -ef "/proc/$pid/ns/net" ]; then
+    read_config
+    ask 2>/dev/null && finish
+  else
+    [ "$CNI_COMMAND" = DEL ] || as_is
+    read_config
+  fi
+  alone
+}
+
+# The executable, with standard input as it was.
+as_is() {
+  [ -x "$standalone" ] || missing
+  exec "$standalone"
+}
+
+read_config() {
+  config=
+  while IFS= read -r line; do config=$config$line$newline; done
+  config=$config$line
+}
+
+# Writes the request to standard output.
+request() {
+  printf '%s\nCNI_COMMAND=%s\nCNI_CONTAINERID=%s\nCNI_NETNS=%s\nCNI_IFNAME=%s\nCNI_ARGS=%s\nCNI_PATH=%s\n\n%s' "$$" "$CNI_COMMAND" \
+    "${CNI_CONTAINERID-}" "${CNI_NETNS-}" "${CNI_IFNAME-}" "${CNI_ARGS-}" "${CNI_PATH-}" "$config"
+}
+
+# A line break in a variable would be taken for the next one.
+in_one_line() {
+  case ${CNI_CONTAINERID-}${CNI_NETNS-}${CNI_IFNAME-}${CNI_ARGS-}${CNI_PATH-} in *"$newline"*) return 1 ;; esac
+}
+
+# Asks the agent. Sets verdict (0 or 1), pod_lines and result. Fails when there is no answer, or the agent wants it to be done here.
+ask() {
+  in_one_line || return 1
+  folder=$agent/$run
+  slot=$(($$ % slots))
+  tries=0
+  # The file is made by one only: that is the claim on the slot.
+  set -C
+  until true >"$folder/slots/$slot.request"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt "$slots" ] || return 1
+    slot=$(((slot + 1) % slots))
+  done
+  set +C
+  request >"$folder/slots/$slot.request" || return 1
+  # shellcheck disable=SC2094 # both sides of one pipe, on purpose: see above
+  {
+    printf 'R %s\n' "$slot" 1<>"$folder/requests" || return 1
+    read -r verdict count <&5 || return 1
+    pod_lines=
+    left=$count
+    while [ "$left" -gt 0 ]; do
+      IFS= read -r line <&5 || return 1
+      pod_lines=$pod_lines$line$newline
+      left=$((left - 1))
+    done
+    result=
+    [ "$verdict" = decline ] || IFS= read -r result <&5 || return 1
+    printf 'D %s %s\n' "$slot" "$$" 1<>"$folder/requests"
+  } 4<>"$folder/slots/$slot" 5<"$folder/slots/$slot" 4>&-
+  [ "$verdict" = 0 ] || [ "$verdict" = 1 ]
+}
+
+# Does what the agent has left to do, and prints its answer.
+finish() {
+  if [ -n "$pod_lines" ]; then
+    nsenter --net="$CNI_NETNS" -- ip -batch - >/dev/null 2>&1 <<END || {
+$pod_lines
+END
+      # The executable finds the attachment half done, and does it or tells what is wrong.
+      PODWIRE_CNI_CONTINUES=1
+      export PODWIRE_CNI_CONTINUES
+      alone
+    }
+  fi
+  [ -z "$result" ] || printf '%s\n' "$result"
+  exit "$verdict"
+}
+
+# Does the request without an agent, although there should be one: a DEL that cannot be done now is left for it.
+alone() {
+  [ "$CNI_COMMAND" = DEL ] || {
+    [ -x "$standalone" ] || missing
+    exec "$standalone" <<END
+$config
+END
+  }
+  result=$(
+    [ -x "$standalone" ] || missing
+    exec "$standalone" <<END
+$config
+END
+  ) && exit 0
+  verdict=$?
+  # Errors in the request itself stay errors.
+  case $result in *'"code":1,'* | *'"code":2,'* | *'"code":4,'* | *'"code":6,'* | *'"code":7,'*) ;; *) enqueue 2>/dev/null && exit 0 ;; esac
+  printf '%s\n' "$result"
+  exit "$verdict"
+}
+
+enqueue() {
+  in_one_line || return 1
+  number=0
+  set -C
+  until true >"$agent/queue/$$.$number"; do
+    number=$((number + 1))
+    [ "$number" -lt 100 ] || return 1
+  done
+  set +C
+  request >"$agent/queue/$$.$number"
+}
+
+missing() {
+  printf '{"cniVersion":"1.0.0","code":100,"msg":"%s is missing, and no node agent answers"}\n' "$standalone"
+  exit 1
+}
+
+# Last: the shell has read all of this file by now.
+main

@@ -1,0 +1,261 @@
+import type { NftFamily, NftTable, NftTransaction } from '../dataplane/nft.ts';
+import { diffNftTable } from '../dataplane/nft-diff.ts';
+import { printNftTransaction } from '../dataplane/nft-print.ts';
+import type { AddressOwner } from '../ipam/index.ts';
+import { CniError, cniErrorCodes } from './errors.ts';
+import {
+  beginHostPortRelease,
+  claimHostPorts,
+  type HostPortRecord,
+  type HostPortStore,
+  listHostPorts,
+  readHostPorts,
+  releaseHostPorts,
+} from './host-port-claims.ts';
+import {
+  addTransaction,
+  compileNatTable,
+  type NatNetwork,
+  natTableName,
+  removePresentTransaction,
+  removeStrayTransaction,
+  removeTransaction,
+  setUpTransaction,
+} from './nat-table.ts';
+import { type HostPort, hostPortText } from './port-maps.ts';
+
+/** The node's NAT; `kernel/nft` and `kernel/conntrack` are its parts. */
+export interface NatPorts {
+  readonly nft: {
+    read(table: string, family?: NftFamily): Promise<NftTable | undefined>;
+    apply(transaction: NftTransaction): Promise<unknown>;
+  };
+  /** Forgets the UDP flows that were opened to the ports. */
+  forgetUdpFlows(ports: readonly UdpPort[]): Promise<void>;
+  /** Tells the node's network namespace from others. */
+  readonly nodeNamespace: number;
+  now(): number;
+}
+
+/** A port of the node, or of one address of it. */
+export interface UdpPort {
+  readonly family: 4 | 6;
+  readonly address?: string;
+  readonly port: number;
+}
+
+/** The rules are taken to be in place for so long (ms) after they were put or seen there. The agent looks more often. */
+const trustedFor = 60_000;
+
+const noteName = (network: string): string => `network-${network}`;
+
+function isInPlace(store: HostPortStore, network: NatNetwork, { nodeNamespace, now }: NatPorts): boolean {
+  const [stamp, text] = (store.readNote(noteName(network.name)) ?? '').split('\n');
+  const [inode, at] = (stamp ?? '').split(' ').map(Number);
+  const age = now() - (at ?? 0);
+  return inode === nodeNamespace && age >= 0 && age < trustedFor && text === JSON.stringify(network);
+}
+
+function stamp(store: HostPortStore, key: string, network: NatNetwork, { nodeNamespace, now }: NatPorts): void {
+  store.writeNote(key, noteName(network.name), `${nodeNamespace} ${now()}\n${JSON.stringify(network)}\n`);
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+
+/**
+ * Puts the network's rules and the pod's host ports in place. No process when there are no host ports and the rules were seen a short time ago.
+ * @throws CniError 106 for a host port that another pod has; what nft throws
+ */
+export async function applyNat(network: NatNetwork, record: HostPortRecord, store: HostPortStore, ports: NatPorts): Promise<void> {
+  const { hostPorts } = record;
+  // An ADD that was killed may have had others.
+  const before = readHostPorts(store, record)?.hostPorts;
+  if (before && JSON.stringify(before) !== JSON.stringify(hostPorts)) await removeNat(record, store, ports);
+  if (!network.ipMasq && hostPorts.length === 0) return;
+  if (hostPorts.length > 0) claimHostPorts(store, record);
+  if (!(isInPlace(store, network, ports) && (await added(network, hostPorts, ports)))) {
+    await ports.nft.apply(setUpTransaction(network, hostPorts)).catch((error: unknown) => {
+      if (codeOf(error) === 'exists') throw foreignElement(network, record);
+      throw error;
+    });
+    stamp(store, `${record.containerId}@${record.ifname}`, network, ports);
+  }
+  await ports.forgetUdpFlows(udpPorts(hostPorts));
+}
+
+/** False when the table is gone after all. */
+async function added({ name }: NatNetwork, hostPorts: readonly HostPort[], { nft }: NatPorts): Promise<boolean> {
+  if (hostPorts.length === 0) return true;
+  try {
+    await nft.apply(addTransaction(name, hostPorts));
+    return true;
+  } catch (error) {
+    // `exists` is told apart by the whole transaction, which comes next.
+    if (codeOf(error) === 'not-found' || codeOf(error) === 'exists') return false;
+    throw error;
+  }
+}
+
+const foreignElement = ({ name }: NatNetwork, { hostPorts }: HostPortRecord): CniError =>
+  new CniError(
+    cniErrorCodes.hostPortTaken,
+    `host port ${hostPorts.map(hostPortText).join(', ')}: table inet ${natTableName(name)} leads it elsewhere, and no attachment claims that`,
+    'GC removes what no attachment claims',
+  );
+
+/** Each port once, by family and address. */
+function udpPorts(hostPorts: readonly HostPort[]): UdpPort[] {
+  return hostPorts
+    .filter(({ protocol }) => protocol === 'udp')
+    .map(({ address, hostIP, hostPort }) => ({
+      family: address.includes(':') ? 6 : 4,
+      ...(hostIP === undefined ? {} : { address: hostIP }),
+      port: hostPort,
+    }));
+}
+
+/** Takes an attachment's host ports out of the kernel, then gives them back. Repeatable; no process when there are none. */
+export async function removeNat(owner: AddressOwner, store: HostPortStore, ports: NatPorts): Promise<void> {
+  const record = beginHostPortRelease(store, owner);
+  if (record) {
+    await removeElements(record, ports);
+    await ports.forgetUdpFlows(udpPorts(record.hostPorts));
+  }
+  releaseHostPorts(store, owner);
+}
+
+async function removeElements({ network, hostPorts }: HostPortRecord, { nft }: NatPorts): Promise<void> {
+  const removal = removeTransaction(network, hostPorts);
+  if (!removal) return;
+  try {
+    await nft.apply(removal);
+  } catch (error) {
+    if (codeOf(error) !== 'not-found') throw error;
+    // Some are gone, or all: an ADD that failed, a table that was flushed.
+    const table = await nft.read(natTableName(network));
+    const rest = table && removePresentTransaction(network, hostPorts, table);
+    if (rest) await nft.apply(rest);
+  }
+}
+
+/** A way in which the NAT of an attachment is not as ADD made it, and the nft commands that repair it. */
+export interface NatDifference {
+  readonly problem: string;
+  readonly repair: string;
+}
+
+/** Compares the kernel with what ADD made. Reads the table when there is anything to compare. */
+export async function checkNat(
+  network: NatNetwork,
+  owner: AddressOwner,
+  wanted: readonly HostPort[],
+  store: HostPortStore,
+  { nft }: NatPorts,
+): Promise<NatDifference[]> {
+  const claimed = readHostPorts(store, owner)?.hostPorts ?? [];
+  const differences: NatDifference[] = wanted
+    .filter((port) => !claimed.some((other) => hostPortText(other) === hostPortText(port) && other.address === port.address))
+    .map((port) => ({ problem: `no claim on host port ${hostPortText(port)}`, repair: 'DEL and ADD the pod again' }));
+  if (!network.ipMasq && wanted.length === 0) return differences;
+  const name = natTableName(network.name);
+  const actual = await nft.read(name);
+  const desired = compileNatTable(network, wanted);
+  const change = diffNftTable(actual && withoutOthers(actual, desired), desired);
+  if (!change) return differences;
+  const repair = `nft '${printNftTransaction(change).trim().replaceAll('\n', '; ')}'`;
+  for (const problem of problemsOf(network, wanted, actual, desired)) differences.push({ problem, repair });
+  return differences;
+}
+
+/** The table without the elements of other pods. */
+const withoutOthers = (actual: NftTable, desired: NftTable): NftTable => ({
+  ...actual,
+  sets: new Map(
+    [...actual.sets].map(([name, set]) => [
+      name,
+      { ...set, elements: new Map([...set.elements].filter(([key]) => desired.sets.get(name)?.elements.has(key) ?? true)) },
+    ]),
+  ),
+});
+
+function problemsOf(network: NatNetwork, wanted: readonly HostPort[], actual: NftTable | undefined, desired: NftTable): string[] {
+  const name = `inet ${natTableName(network.name)}`;
+  const differs = (chains: readonly string[]): boolean =>
+    chains.some((chain) => JSON.stringify(actual?.chains.get(chain)) !== JSON.stringify(desired.chains.get(chain)));
+  const problems: string[] = [];
+  if (network.ipMasq && differs(['postrouting', 'leaving-4', 'leaving-6']))
+    problems.push(`the masquerade rule of network ${network.name} is missing or changed in table ${name}`);
+  if (wanted.length > 0 && differs(['prerouting', 'output', 'host-ports', 'mapped-4', 'mapped-6', 'guard']))
+    problems.push(`the rules that look up host ports are missing or changed in table ${name}`);
+  for (const hostPort of wanted) {
+    const own = compileNatTable(network, [hostPort]).sets;
+    const there = [...own].every(([set, { elements }]) => [...elements].every(([key, element]) => {
+      const present = actual?.sets.get(set)?.elements;
+      return present?.has(key) && present.get(key) === element;
+    }));
+    if (!there)
+      problems.push(`host port ${hostPortText(hostPort)} does not lead to ${hostPort.address} port ${hostPort.containerPort}: its port map is missing or changed in table ${name}`);
+  }
+  return problems.length > 0 ? problems : [`table ${name} is not as added`];
+}
+
+/**
+ * Removes the host ports of the network that belong to none of the attachments, and, when none is left, the table.
+ * @param isKept whether an attachment stays
+ * @param isUsed whether the network has attachments
+ */
+export async function collectNat(
+  network: NatNetwork,
+  isKept: (owner: AddressOwner) => boolean,
+  isUsed: () => boolean,
+  store: HostPortStore,
+  ports: NatPorts,
+): Promise<void> {
+  for (const record of listHostPorts(store, network.name)) if (!isKept(record)) await removeNat(record, store, ports);
+  // The table before the records: an element that is seen has its record by then, or is nobody's.
+  const table = await ports.nft.read(natTableName(network.name));
+  if (!table) return;
+  const inUse = (): boolean => isUsed() || listHostPorts(store, network.name).length > 0;
+  if (inUse()) {
+    const stray = removeStrayTransaction(network.name, listHostPorts(store, network.name).flatMap(({ hostPorts }) => hostPorts), table);
+    if (stray) await ignoreMissing(ports.nft.apply(stray));
+    return;
+  }
+  // An ADD that begins now puts the rules in place anew; one that began before is seen at the end.
+  store.writeNote('gc', noteName(network.name), '\n');
+  await ignoreMissing(ports.nft.apply({ table: table.name, operations: [{ op: 'delete-table' }] }));
+  if (inUse()) await repairNat(network, store, ports);
+}
+
+async function ignoreMissing(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (codeOf(error) !== 'not-found') throw error;
+  }
+}
+
+/**
+ * Makes the network's table again what its attachments need; for the agent, from time to time. Without ipMasq and host ports there is nothing to
+ * have. Returns whether something had to be repaired.
+ */
+export async function repairNat(network: NatNetwork, store: HostPortStore, ports: NatPorts): Promise<boolean> {
+  const reserved = (): HostPort[] =>
+    listHostPorts(store, network.name).flatMap(({ state, hostPorts }) => (state === 'reserved' ? hostPorts : []));
+  if (!network.ipMasq && reserved().length === 0) return false;
+  const actual = await ports.nft.read(natTableName(network.name));
+  const hostPorts = reserved();
+  const desired = compileNatTable(network, hostPorts);
+  const change = diffNftTable(actual && withoutOthers(actual, desired), desired);
+  if (change) {
+    await ports.nft.apply(change);
+    // A DEL that ran meanwhile took its elements out before they were put back.
+    const kept = new Set(reserved().map((port) => `${hostPortText(port)} ${port.address}`));
+    const gone = hostPorts.filter((port) => !kept.has(`${hostPortText(port)} ${port.address}`));
+    const table = gone.length > 0 ? await ports.nft.read(natTableName(network.name)) : undefined;
+    const removal = table && removePresentTransaction(network.name, gone, table);
+    if (removal) await ignoreMissing(ports.nft.apply(removal));
+  }
+  stamp(store, 'agent', network, ports);
+  return change !== undefined;
+}

@@ -1,0 +1,166 @@
+import type { LinkOperation, LinkOutcome, LinkState } from '../../dataplane/links.ts';
+import type { PipedParts } from '../piped-process.ts';
+import { createBatchChannel } from './batch-channel.ts';
+import { createLinkDeletions } from './link-deletions.ts';
+import { type LinkEvent, type LinkMonitor, startLinkMonitor } from './link-monitor.ts';
+import { createNetlink, type Netlink } from './netlink.ts';
+import { operationLines } from './operation-lines.ts';
+
+/** Netlink of the network namespace of this process, for one who calls often. Has processes of its own: `close` ends them. */
+export interface PersistentNetlink extends Netlink {
+  close(): void;
+}
+
+/**
+ * Netlink over an `ip` that stays (see batch-channel.ts) and an `ip monitor`:
+ *
+ * - What was asked of a lasting link (a bridge and its addresses) and done is not asked again until the monitor tells of a loss.
+ * - A deletion is over when the monitor tells that the link is gone: the kernel acknowledges it some 15 ms later.
+ * - When anything is refused, the whole list is done once more by a single `ip` of its own, and that answer is the one that counts: so a
+ *   failure reads the same whoever asked, and an index that the running `ip` remembers wrongly does no harm.
+ *
+ * `shown` of a list that went well holds only links that it has to ensure (bridges), not those made by it.
+ */
+export async function startPersistentNetlink(parts: PipedParts): Promise<PersistentNetlink> {
+  const single = createNetlink(parts.runner);
+  const channel = createBatchChannel(parts);
+  const deletions = createLinkDeletions(createBatchChannel(parts));
+  const lasting = createLastingLinks();
+  /** Names that the running `ip` may know from links that are gone. */
+  const former = new Set<string>();
+  const learning = new Map<string, Promise<unknown>>();
+  const settle = (event: LinkEvent): void => {
+    if (event.of === 'link' && event.deleted) {
+      former.add(event.name);
+      deletions.gone(event.name);
+    }
+    if (lasting.observe(event)) channel.restart();
+  };
+  let monitor: LinkMonitor | undefined;
+  const watch = async (): Promise<void> => {
+    try {
+      monitor = await startLinkMonitor(parts, settle, () => {
+        // Nothing is known any more of what happened since.
+        monitor = undefined;
+        lasting.forget();
+        deletions.unwatched();
+      });
+      deletions.watched();
+    } catch {
+      monitor = undefined;
+    }
+  };
+  await watch();
+
+  async function applyFast(operations: readonly LinkOperation[], show: readonly string[]): Promise<LinkOutcome | undefined> {
+    const wanted = operations.filter((operation) => !lasting.has(operation));
+    const ensured = new Set(operations.flatMap((operation) => (operation.op === 'ensure-bridge' ? [operation.name] : [])));
+    if ([...ensured].some((name) => !lasting.link(name))) return undefined;
+    const removals = wanted.flatMap((operation) => (operation.op === 'delete-link' ? [operation.name] : []));
+    // Order matters between a deletion and what makes the link anew; that is rare and left to the single `ip`.
+    if (removals.length > 0 && wanted.some(({ op }) => op !== 'delete-link' && op !== 'forget-neighbour')) return undefined;
+    const lines = wanted.filter(({ op }) => op !== 'delete-link').flatMap(operationLines);
+    if (former.size > mostFormer || wanted.some((operation) => former.has(nameIn(operation)))) {
+      former.clear();
+      channel.restart();
+    }
+    const [refused, failures] = await Promise.all([
+      Promise.all(removals.map((name) => deletions.remove(name))).then((done) => done.includes(false)),
+      lines.length === 0 ? [] : channel.run(lines),
+    ]);
+    if (refused || failures.length > 0) {
+      if (failures.some(({ detail }) => /no such device|cannot find device/i.test(detail))) channel.restart();
+      return undefined;
+    }
+    const links = show.flatMap((name) => {
+      const link = lasting.link(name);
+      return link ? [[name, link] as const] : [];
+    });
+    return { failures: [], tolerated: [], shown: { links: new Map(links), routes: [] } };
+  }
+
+  return {
+    async apply(operations, show = []) {
+      if (!monitor) await watch();
+      const bridge = operations.find(({ op }) => op === 'ensure-bridge');
+      const name = bridge?.op === 'ensure-bridge' ? bridge.name : '';
+      // Of many who meet a bridge that is not known, one makes its acquaintance.
+      await learning.get(name);
+      const fast = await applyFast(operations, show).catch(() => undefined);
+      if (fast) return fast;
+      if (name === '' || lasting.link(name) || learning.has(name)) return applySingle(operations, show);
+      const learnt = applySingle(operations, show);
+      learning.set(
+        name,
+        learnt.catch(() => undefined),
+      );
+      return learnt.finally(() => learning.delete(name));
+    },
+    read: (links) => single.read(links),
+    readPorts: (bridge) => single.readPorts(bridge),
+    close() {
+      channel.close();
+      deletions.close();
+      monitor?.close();
+    },
+  };
+
+  async function applySingle(operations: readonly LinkOperation[], show: readonly string[]): Promise<LinkOutcome> {
+    const before = lasting.losses();
+    const outcome = await single.apply(operations, show);
+    // A loss that the monitor told of meanwhile may be younger than the answer.
+    if (monitor && outcome.failures.length === 0 && before === lasting.losses()) lasting.remember(operations, outcome.shown.links);
+    return outcome;
+  }
+}
+
+/** So many names of links that are gone are remembered, and then forgotten together with the `ip` that knows them. */
+const mostFormer = 10_000;
+
+/** The link that an operation is about; empty for none of the kinds that make or change one. */
+const nameIn = (operation: LinkOperation): string => ('name' in operation ? operation.name : 'device' in operation ? operation.device : '');
+
+/** What is known of bridges: how they are, and what was done to them. */
+function createLastingLinks() {
+  const links = new Map<string, LinkState>();
+  const done = new Map<string, Set<string>>();
+  let losses = 0;
+  const deviceOf = (operation: LinkOperation): string | undefined => {
+    if (operation.op === 'ensure-bridge' || operation.op === 'set-link') return operation.name;
+    return operation.op === 'ensure-address' ? operation.device : undefined;
+  };
+  const lose = (name: string): boolean => {
+    losses++;
+    links.delete(name);
+    return done.delete(name);
+  };
+  return {
+    link: (name: string): LinkState | undefined => links.get(name),
+    losses: (): number => losses,
+    has(operation: LinkOperation): boolean {
+      const device = deviceOf(operation);
+      return device !== undefined && done.get(device)?.has(operationLines(operation).join('\n')) === true;
+    },
+    remember(operations: readonly LinkOperation[], shown: ReadonlyMap<string, LinkState>): void {
+      for (const { op, name } of operations.filter((operation) => operation.op === 'ensure-bridge')) {
+        const link = shown.get(name);
+        if (op !== 'ensure-bridge' || link?.kind !== 'bridge' || !link.up) continue;
+        links.set(name, link);
+        const lines = operations
+          .filter((operation) => deviceOf(operation) === name)
+          .map((operation) => operationLines(operation).join('\n'));
+        done.set(name, new Set([...(done.get(name) ?? []), ...lines]));
+      }
+    },
+    /** Forgets what the event makes doubtful. True when something was forgotten. */
+    observe({ name, of, deleted, up, mac }: LinkEvent): boolean {
+      const known = links.get(name);
+      if (!known) return false;
+      const same = !deleted && (of === 'address' || (up !== false && (mac === undefined || mac === known.mac)));
+      return same ? false : lose(name);
+    },
+    forget(): void {
+      for (const name of [...links.keys()]) lose(name);
+    },
+  };
+}
