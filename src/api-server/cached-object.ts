@@ -51,8 +51,8 @@ export class CachedObject {
 
   /** As an item of a list, which carries no kind and apiVersion of its own. */
   get itemJson(): string {
-    const { json } = this;
-    return `{${json.slice(json.indexOf(metadataStart))}`;
+    // Not cut out of `json`, which would have to be put together first.
+    return `{${metadataStart}"resourceVersion":"${this.revision}",${this.#stored.slice(this.#stored.indexOf(metadataStart) + metadataStart.length)}`;
   }
 
   get namespace(): string | undefined {

@@ -42,18 +42,37 @@ export class ResourceCache {
     return found;
   }
 
-  /** As {@link list}, as of a past revision that the history still reaches: the changes since are undone. */
-  listAt(prefix: string, revision: number): CachedObject[] {
-    const objects = new Map(this.list(prefix).map((object) => [object.key, object]));
-    const undone = new Set<string>();
+  /**
+   * Objects under the prefix as of a revision that the history still reaches, in key order; with `after`, those whose key comes after it alone. They
+   * are found one by one as they are taken: a page costs as much as it holds, not as much as all. The cache must not change meanwhile.
+   */
+  *objectsAt(prefix: string, revision: number, after = ''): Generator<CachedObject> {
+    const past = this.#undo(prefix, revision, after);
+    const gone = [...past].filter(([key]) => !this.#objects.has(key)).sort(([a], [b]) => (a < b ? -1 : 1));
+    let next = 0;
+    for (const key of this.#keys.startingWith(prefix, after)) {
+      for (; next < gone.length && gone[next]![0] < key; next++) if (gone[next]![1]) yield gone[next]![1]!;
+      const object = past.has(key) ? past.get(key) : this.#objects.get(key);
+      if (object) yield object;
+    }
+    for (; next < gone.length; next++) if (gone[next]![1]) yield gone[next]![1]!;
+  }
+
+  /** How many {@link objectsAt} would find. */
+  countAt(prefix: string, revision: number, after = ''): number {
+    let count = this.#keys.count(prefix, after);
+    for (const [key, object] of this.#undo(prefix, revision, after)) count += Number(object !== undefined) - Number(this.#objects.has(key));
+    return count;
+  }
+
+  /** What changed after the revision, as it was then; undefined where there was nothing. */
+  #undo(prefix: string, revision: number, after: string): Map<string, CachedObject | undefined> {
+    const past = new Map<string, CachedObject | undefined>();
     for (const { object, previous } of this.eventsAfter(revision)) {
       const { key } = object;
-      if (undone.has(key) || !key.startsWith(prefix)) continue;
-      undone.add(key);
-      if (previous) objects.set(key, previous);
-      else objects.delete(key);
+      if (key > after && key.startsWith(prefix) && !past.has(key)) past.set(key, previous);
     }
-    return undone.size === 0 ? [...objects.values()] : [...objects.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+    return past;
   }
 
   /** Changes after the revision, oldest first. */

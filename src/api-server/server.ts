@@ -92,7 +92,13 @@ async function undoAll(undo: (() => unknown)[]): Promise<void> {
   for (const step of undo.splice(0).reverse()) await step();
 }
 
-function createRegistry(options: ApiServerOptions, { clock, health }: DaemonContext, store: Store, cache: WatchCache, access: Access): Registry {
+function createRegistry(
+  options: ApiServerOptions,
+  { clock, health }: DaemonContext,
+  store: Store,
+  cache: WatchCache,
+  access: Access,
+): Registry {
   const namespaces = kindOf(resources.namespaces);
   const runtimeClasses = kindOf(resources.runtimeClasses);
   const pool = { cidrs: options.serviceClusterIPRanges, nodePorts: options.serviceNodePortRange, random: Math.random };
@@ -111,7 +117,16 @@ function createRegistry(options: ApiServerOptions, { clock, health }: DaemonCont
       ...optionalAdmission(options, access, clock),
       rbacEscalation({ index: access.rbac.index, authorize: access.chain.authorize }),
     ],
-    allocators: new Map([['services', serviceAllocator(() => cache.of(kindOf(resources.services)), () => cache.keyRevision(serviceRangesKey), pool)]]),
+    allocators: new Map([
+      [
+        'services',
+        serviceAllocator(
+          () => cache.of(kindOf(resources.services)),
+          () => cache.keyRevision(serviceRangesKey),
+          pool,
+        ),
+      ],
+    ]),
   };
 }
 

@@ -25,18 +25,33 @@ export class SortedKeys {
     if (block.length === 0 && this.#blocks.length > 1) this.#blocks.splice(index, 1);
   }
 
-  /** Those that start with the prefix, in order. The set must not be changed meanwhile. */
-  *startingWith(prefix: string): Generator<string> {
-    let index = this.#blockOf(prefix);
-    let at = firstNotBefore(this.#blocks[index]!, prefix);
+  /** Those that start with the prefix, in order; with `after`, those that come after it alone. The set must not be changed meanwhile. */
+  *startingWith(prefix: string, after = ''): Generator<string> {
+    const first = after > prefix ? after : prefix;
+    let index = this.#blockOf(first);
+    let at = firstNotBefore(this.#blocks[index]!, first);
     for (; index < this.#blocks.length; index++, at = 0) {
       const block = this.#blocks[index]!;
       for (; at < block.length; at++) {
         const key = block[at]!;
         if (!key.startsWith(prefix)) return;
-        yield key;
+        if (key > after) yield key;
       }
     }
+  }
+
+  /** How many {@link startingWith} would find. Looks at blocks, not at keys. */
+  count(prefix: string, after = ''): number {
+    const first = after < prefix ? this.#rank(prefix) : this.#rank(`${after}\0`);
+    return Math.max(0, this.#rank(`${prefix}\uffff`) - first);
+  }
+
+  /** How many come before it. */
+  #rank(key: string): number {
+    const index = this.#blockOf(key);
+    let before = firstNotBefore(this.#blocks[index]!, key);
+    for (let i = 0; i < index; i++) before += this.#blocks[i]!.length;
+    return before;
   }
 
   /** Index of the last block whose first key is not after `key`; 0 when there is none. */

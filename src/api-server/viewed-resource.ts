@@ -5,7 +5,7 @@ import type { CacheEvent, ResourceCache } from './resource-cache.ts';
 /** What reading needs of a resource's cache. */
 export type ReadableResource = Pick<
   ResourceCache,
-  'kind' | 'size' | 'watcherCount' | 'get' | 'list' | 'listAt' | 'eventsAfter' | 'subscribe'
+  'kind' | 'size' | 'watcherCount' | 'get' | 'list' | 'objectsAt' | 'countAt' | 'eventsAfter' | 'subscribe'
 >;
 
 /** Converted once, however many watchers see it. */
@@ -39,7 +39,10 @@ export function viewedResource(kind: KindDeclaration, { fromStored }: StoredForm
       return object && view(object);
     },
     list: (prefix) => stored.list(prefix).map(view),
-    listAt: (prefix, revision) => stored.listAt(prefix, revision).map(view),
+    *objectsAt(prefix, revision, after) {
+      for (const object of stored.objectsAt(prefix, revision, after)) yield view(object);
+    },
+    countAt: (prefix, revision, after) => stored.countAt(prefix, revision, after),
     eventsAfter: (revision) => stored.eventsAfter(revision).map(viewEvent),
     subscribe: (listener) => stored.subscribe((event) => listener(viewEvent(event))),
   };

@@ -1,5 +1,5 @@
 import { diffNamespace } from '../dataplane/links-diff.ts';
-import { type LinkFailure, type LinkOutcome, type LinkState, linkAddressText } from '../dataplane/links.ts';
+import { type LinkFailure, type LinkOperation, type LinkOutcome, type LinkState, linkAddressText } from '../dataplane/links.ts';
 import { beginRelease, holdsReservation, readReservation, type ReservationRecord, type ReservationStore } from '../ipam/index.ts';
 import { addressesInTheWay, unusableAddresses } from './bridge-addresses.ts';
 import { type AttachmentPlan, compileAttachment } from './compile.ts';
@@ -25,10 +25,21 @@ export async function add(options: PluginOptions, attachment: Attachment, ports:
   const plan = compileAttachment(options, attachment, lease);
   try {
     const bridgeMac = await attach(options, plan, attachment, ports);
-    await applyExtras(compileExtras(options, attachment, plan.addresses.map(({ address }) => address)), ports);
+    await applyExtras(
+      compileExtras(
+        options,
+        attachment,
+        plan.addresses.map(({ address }) => address),
+      ),
+      ports,
+    );
     // A DEL that began meanwhile found no link to delete yet. It has announced itself before it looked, so one of the two sees the other.
     if (!holdsReservation(store, record)) throw deletedMeanwhile(attachment);
-    return renderResult(plan.bridge && bridgeMac ? { ...plan, bridge: { ...plan.bridge, mac: bridgeMac } } : plan, options, attachment.netns);
+    return renderResult(
+      plan.bridge && bridgeMac ? { ...plan, bridge: { ...plan.bridge, mac: bridgeMac } } : plan,
+      options,
+      attachment.netns,
+    );
   } catch (error) {
     if (!(error instanceof AlreadyAttachedError)) await undo(plan, record, options, store, ports);
     throw error;
@@ -36,12 +47,7 @@ export async function add(options: PluginOptions, attachment: Attachment, ports:
 }
 
 /** Does the plan. Returns the MAC that the bridge really has; undefined in mode ptp. */
-async function attach(
-  options: PluginOptions,
-  plan: AttachmentPlan,
-  attachment: Attachment,
-  ports: CniPorts,
-): Promise<string | undefined> {
+async function attach(options: PluginOptions, plan: AttachmentPlan, attachment: Attachment, ports: CniPorts): Promise<string | undefined> {
   const show = [...(plan.bridge ? [plan.bridge.name] : []), plan.host.name];
   // Before the link is there: it never sends unguarded.
   if (options.macspoofchk) await ports.macGuard.allow(plan.host.name, plan.pod.mac);
@@ -70,7 +76,12 @@ async function attach(
 }
 
 /** Addresses of the bridge that contradict its gateway addresses: somebody else's, or left from former ranges. */
-async function clearBridge({ forceAddress }: PluginOptions, { gateways }: AttachmentPlan, bridge: LinkState, ports: CniPorts): Promise<void> {
+async function clearBridge(
+  { forceAddress }: PluginOptions,
+  { gateways }: AttachmentPlan,
+  bridge: LinkState,
+  ports: CniPorts,
+): Promise<void> {
   const wrong = addressesInTheWay(bridge.addresses, gateways);
   if (wrong.length === 0) return;
   if (!forceAddress)
@@ -79,7 +90,13 @@ async function clearBridge({ forceAddress }: PluginOptions, { gateways }: Attach
       `bridge: ${bridge.name} has ${wrong.map(linkAddressText).join(', ')}, which contradicts its gateway address ${gateways.map(linkAddressText).join(', ')}`,
       'forceAddress: true removes it',
     );
-  refuse(await ports.host.apply(wrong.map((address) => ({ op: 'delete-address', device: bridge.name, address }))), 'the node');
+  const device = bridge.name;
+  const operations: LinkOperation[] = [
+    ...wrong.map((address): LinkOperation => ({ op: 'delete-address', device, address })),
+    // Those of the same subnet that came later went with the first.
+    ...gateways.map((address): LinkOperation => ({ op: 'ensure-address', device, address })),
+  ];
+  refuse(await ports.host.apply(operations), 'the node');
 }
 
 /** Milliseconds. One probe and the wait after it take about two seconds (RFC 4862, section 5.4). */

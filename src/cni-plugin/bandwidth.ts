@@ -25,7 +25,10 @@ export function parseBandwidth(fields: Fields): Bandwidth {
   const [from, path] = own || !offered ? [fields, ''] : [offered, 'runtimeConfig.bandwidth.'];
   for (const key of ['shapedSubnets', 'unshapedSubnets']) {
     if (listField(from, key, `${path}${key}`).length > 0)
-      throw new CniError(cniErrorCodes.unsupportedField, `${path}${key}: is not supported by this plugin; limits hold for all of a pod's traffic`);
+      throw new CniError(
+        cniErrorCodes.unsupportedField,
+        `${path}${key}: is not supported by this plugin; limits hold for all of a pod's traffic`,
+      );
   }
   const ingress = bucketOf(from, path, 'ingress');
   const egress = bucketOf(from, path, 'egress');

@@ -56,7 +56,9 @@ export async function check(options: PluginOptions, attachment: Attachment, prev
   }
   const guard = options.macspoofchk ? await ports.macGuard.read(plan.host.name) : [plan.pod.mac];
   if (!guard?.includes(plan.pod.mac)) {
-    problems.push(`macspoofchk: ${plan.host.name} in the node ${guard ? `may send from ${guard.join(', ') || 'no MAC'}, not from ${plan.pod.mac}` : 'may send from any MAC'}`);
+    problems.push(
+      `macspoofchk: ${plan.host.name} in the node ${guard ? `may send from ${guard.join(', ') || 'no MAC'}, not from ${plan.pod.mac}` : 'may send from any MAC'}`,
+    );
     repairs.push('DEL and ADD the pod again');
   }
   const forwards = options.isGateway || options.mode === 'ptp';
@@ -105,7 +107,8 @@ function compareAddresses(prevResult: Fields, reserved: readonly string[]): stri
 function describe({ aspect, link, desired, actual }: LinkDifference, where: string): string {
   if (aspect === 'link') return `link ${link} is missing in ${where}`;
   if (aspect === 'up') return `link ${link} in ${where} is down`;
-  if (aspect === 'isolated' || aspect === 'promisc') return `${link} in ${where} is ${actual === 'true' ? '' : 'not '}${aspect === 'promisc' ? 'promiscuous' : aspect}`;
+  if (aspect === 'isolated' || aspect === 'promisc')
+    return `${link} in ${where} is ${actual === 'true' ? '' : 'not '}${aspect === 'promisc' ? 'promiscuous' : aspect}`;
   if (aspect === 'hairpin') return `hairpin mode of ${link} in ${where} is ${actual === 'true' ? 'on' : 'off'}`;
   if (aspect === 'route') return `route ${desired} is missing in ${where}`;
   if (aspect === 'address') return `address ${desired} is missing on ${link} in ${where} (it has ${actual})`;

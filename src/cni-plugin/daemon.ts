@@ -173,7 +173,9 @@ async function releaseLeftovers(options: InstallerOptions, store: ClaimFiles, ru
   // Ports before reservations: a link is made after its reservation and deleted before it.
   const ports = await netlink.readPorts(options.bridge);
   const { reservations, unexplained } = listReservations(store);
-  const doubtful = withoutNamespace(reservations, (path) => namespaceIdentity(path)?.inode);
+  // Addresses from another IPAM plugin are given back with it, by DEL or GC.
+  const own = reservations.filter(({ ipam }) => ipam === undefined);
+  const doubtful = withoutNamespace(own, (path) => namespaceIdentity(path)?.inode);
   const { links } = await netlink.read(doubtful.map(({ hostLink }) => hostLink));
   for (const record of doubtful.filter(({ hostLink }) => !links.has(hostLink))) {
     releaseAddresses(store, record);

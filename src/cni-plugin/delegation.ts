@@ -10,7 +10,11 @@ export interface DelegationPorts {
   /** Path of the executable file of that name in the first of the folders that has one. */
   findPlugin(folders: readonly string[], name: string): string | undefined;
   /** Runs it with these variables on top of this process's. Resolves also when it fails. */
-  runPlugin(path: string, stdin: string, environment: Readonly<Record<string, string>>): Promise<{ exitCode: number; stdout: string; stderr: string }>;
+  runPlugin(
+    path: string,
+    stdin: string,
+    environment: Readonly<Record<string, string>>,
+  ): Promise<{ exitCode: number; stdout: string; stderr: string }>;
   /** Text of a file; undefined when it is not there. */
   readText(path: string): string | undefined;
 }
@@ -54,7 +58,8 @@ export async function delegateFor(
 export async function delegateOverall(delegate: Delegate, command: 'GC' | 'STATUS', ports: DelegationPorts): Promise<void> {
   const path = findDelegate(delegate, ports);
   const versions = await versionsOf(path, delegate, ports);
-  if (versions.some((version) => typeof version === 'string' && isSupportedVersion(version) && isAtLeast(version, '1.1.0'))) await run(delegate, command, undefined, ports);
+  if (versions.some((version) => typeof version === 'string' && isSupportedVersion(version) && isAtLeast(version, '1.1.0')))
+    await run(delegate, command, undefined, ports);
 }
 
 async function run(

@@ -14,7 +14,12 @@ export function parseDns(dns: Fields, path = 'dns'): Dns {
     const values = textListField(dns, key, `${path}.${key}`);
     return values.length === 0 ? undefined : values;
   };
-  return defined({ nameservers: list('nameservers'), domain: textField(dns, 'domain', `${path}.domain`), search: list('search'), options: list('options') });
+  return defined({
+    nameservers: list('nameservers'),
+    domain: textField(dns, 'domain', `${path}.domain`),
+    search: list('search'),
+    options: list('options'),
+  });
 }
 
 /** The settings of a resolv.conf(5): of several `domain` and `search` lines the last counts, of options all. */

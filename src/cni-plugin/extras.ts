@@ -6,7 +6,8 @@ import type { Bandwidth } from './bandwidth.ts';
 import type { HostPortRecord, HostPortStore } from './host-port-claims.ts';
 import type { Attachment } from './input.ts';
 import { hostLinkName } from './names.ts';
-import { applyNat, checkNat, collectNat, type NatDifference, type NatPorts, removeNat } from './nat.ts';
+import { applyNat, collectNat, type NatPorts, removeNat } from './nat.ts';
+import { checkNat, type NatDifference } from './nat-check.ts';
 import { type NatNetwork, natNetwork } from './nat-table.ts';
 import type { PluginOptions } from './options.ts';
 import { compileHostPorts, type HostPort } from './port-maps.ts';
@@ -67,7 +68,8 @@ export function compileExtras(options: PluginOptions, attachment: Attachment, ad
 /** The NAT of the network that the options describe. Where another plugin gives the addresses, these tell the subnets. */
 export function networkOf(options: PluginOptions, addresses: readonly LinkAddress[] = []): NatNetwork {
   const { ranges } = options.ipam;
-  const subnets = ranges.length > 0 ? ranges.flat().map(({ subnet }) => subnet) : addresses.map(({ address, length }) => prefixOf(address, length));
+  const subnets =
+    ranges.length > 0 ? ranges.flat().map(({ subnet }) => subnet) : addresses.map(({ address, length }) => prefixOf(address, length));
   return natNetwork(options.name, subnets, options);
 }
 

@@ -44,7 +44,8 @@ export function claimHostPorts(store: HostPortStore, record: HostPortRecord): vo
     for (const hostPort of record.hostPorts) {
       const name = claimName(hostPort);
       if (!store.claim(key, name)) refuseForeign(store, record, hostPort, name);
-      for (const other of store.claims().filter((each) => each !== name && clashes(each, hostPort))) refuseForeign(store, record, hostPort, other);
+      for (const other of store.claims().filter((each) => each !== name && clashes(each, hostPort)))
+        refuseForeign(store, record, hostPort, other);
     }
   } catch (error) {
     releaseHostPorts(store, record);

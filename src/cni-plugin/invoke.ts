@@ -69,7 +69,7 @@ async function collect(
     }
   }
   if (options.ipam.delegate) await delegateOverall(options.ipam.delegate, 'GC', ports).catch((error) => errors.push(error));
-  const isUsed = (): boolean => listReservations(store).reservations.length > 0;
+  const isUsed = (): boolean => wanted.size > 0 || listReservations(store).reservations.length > 0;
   await collectExtras(options, ({ containerId, ifname }) => wanted.has(`${containerId}@${ifname}`), isUsed, ports).catch((error) =>
     errors.push(error),
   );
@@ -88,7 +88,7 @@ async function status(options: PluginOptions, ports: CniPorts): Promise<void> {
       throw new CniError(cniErrorCodes.unavailable, `network ${options.name}: ${error.message}`);
     throw error;
   }
-  for (const family of options.isGateway ? new Set(options.ipam.ranges.map(familyOf)) : []) {
+  for (const family of options.isGateway || options.mode === 'ptp' ? new Set(options.ipam.ranges.map(familyOf)) : []) {
     if (!ports.forwards(family)) throw new CniError(cniErrorCodes.limitedConnectivity, `the node does not forward IPv${family}`);
   }
 }

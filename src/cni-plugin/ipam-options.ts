@@ -49,7 +49,8 @@ export function parseIpam(
   { config, environment }: Omit<Delegate, 'type'>,
   withRequests: boolean,
 ): IpamOptions {
-  const nothing = { ranges: [], requested: [], routes: [], dataDir: defaultDataDir };
+  // The other plugin's ipam.dataDir is its own affair.
+  const nothing = { ranges: [], requested: [], routes: [], dataDir: absolutePath(config, 'dataDir', 'dataDir') ?? defaultDataDir };
   const type = ipam && textField(ipam, 'type', 'ipam.type');
   if (ipam && type === undefined && Object.keys(ipam).some((key) => key !== 'type'))
     throw new CniError(cniErrorCodes.invalidConfig, `ipam.type: missing; use "${ipamType}", or the name of another IPAM plugin`);
@@ -58,8 +59,8 @@ export function parseIpam(
     if (!/^[a-zA-Z0-9][\w.-]{0,100}$/.test(type)) throw invalid('ipam.type', type, 'is not the name of a plugin');
     return { source: 'delegated', ...nothing, delegate: { type, config, environment } };
   }
-  const dataDir = absolutePath(ipam, 'dataDir') ?? defaultDataDir;
-  const resolvConf = absolutePath(ipam, 'resolvConf');
+  const dataDir = absolutePath(ipam, 'dataDir', 'ipam.dataDir') ?? defaultDataDir;
+  const resolvConf = absolutePath(ipam, 'resolvConf', 'ipam.resolvConf');
   const sets = [...ipRanges, ...parseRangeConfigs(ipam, 'ranges', 'ipam.ranges')];
   // host-local's older form: one range in the ipam object itself.
   if (textField(ipam, 'subnet', 'ipam.subnet') !== undefined) sets.splice(ipRanges.length, 0, [rangeConfig(ipam, 'ipam')]);
@@ -76,9 +77,9 @@ export function parseIpam(
   };
 }
 
-function absolutePath(ipam: Fields, key: string): string | undefined {
-  const path = textField(ipam, key, `ipam.${key}`);
-  if (path !== undefined && !/^\/[^\0]*$/.test(path)) throw invalid(`ipam.${key}`, path, 'is not an absolute path');
+function absolutePath(fields: Fields, key: string, name: string): string | undefined {
+  const path = textField(fields, key, name);
+  if (path !== undefined && !/^\/[^\0]*$/.test(path)) throw invalid(name, path, 'is not an absolute path');
   return path;
 }
 

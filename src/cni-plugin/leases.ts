@@ -46,7 +46,12 @@ export async function acquireLease(
     : acquireForeign(options, attachment, request, store, ports);
 }
 
-const requestOf = ({ name }: LeaseOptions, { containerId, ifname, netns, pod }: Attachment, netnsInode: number, ports: CniPorts): ReservationRequest => ({
+const requestOf = (
+  { name }: LeaseOptions,
+  { containerId, ifname, netns, pod }: Attachment,
+  netnsInode: number,
+  ports: CniPorts,
+): ReservationRequest => ({
   containerId,
   ifname,
   network: name,
@@ -137,8 +142,7 @@ export async function releaseLease(
   releaseAddresses(store, owner);
 }
 
-const nameOf = ({ containerId, ifname, pod }: Attachment): string =>
-  `${ifname} of container ${containerId}${pod ? ` (pod ${pod})` : ''}`;
+const nameOf = ({ containerId, ifname, pod }: Attachment): string => `${ifname} of container ${containerId}${pod ? ` (pod ${pod})` : ''}`;
 
 export const deletedMeanwhile = (attachment: Attachment): CniError =>
   new CniError(cniErrorCodes.deletedMeanwhile, `${nameOf(attachment)} was deleted while it was being added`);

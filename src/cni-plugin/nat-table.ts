@@ -7,12 +7,10 @@ import {
   type NftElement,
   type NftHook,
   type NftMatch,
-  type NftOperation,
   type NftProtocol,
   type NftRule,
   type NftSet,
   type NftTable,
-  type NftTransaction,
 } from '../dataplane/nft.ts';
 import { type Family, type Prefix, parsePrefix, tryParseAddress } from '../net/index.ts';
 import type { NatOptions } from './nat-options.ts';
@@ -117,7 +115,12 @@ function natChains({ subnets, ipMasq, snat, masqAll }: NatNetwork): ReadonlyMap<
       [`mapped-${family}`, { rules: snat ? protocols.map((protocol) => mappedRule(protocol, family)) : [] }],
       [`leaving-${family}`, { rules: ipMasq ? leavingRules(prefixes, family) : [] }],
     ]),
-    ['guard', base('filter', 'prerouting', -300, [{ matches: [{ match: 'is', of: 'iifname', values: ['lo'], not: true }, is('ip daddr', loopback)], verdict: { verdict: 'drop' } }])],
+    [
+      'guard',
+      base('filter', 'prerouting', -300, [
+        { matches: [{ match: 'is', of: 'iifname', values: ['lo'], not: true }, is('ip daddr', loopback)], verdict: { verdict: 'drop' } },
+      ]),
+    ],
     ['prerouting', base('nat', 'prerouting', -100, [toNode])],
     // The kernel takes an answer to ::1 from no other link than lo (rt6_need_strict): refused at once is better than never answered.
     ['output', base('nat', 'output', -100, [{ matches: [is('ip6 daddr', '::1')], verdict: { verdict: 'return' } }, toNode])],
@@ -129,7 +132,10 @@ const destinationRules = (family: Family): NftRule[] =>
   protocols.flatMap((protocol): NftRule[] => {
     const port = `${protocol} dport` as const;
     return [
-      { matches: [], verdict: { verdict: 'dnat', family, to: { of: [addressSelector(family, 'daddr'), port], map: addressMap(protocol, family) } } },
+      {
+        matches: [],
+        verdict: { verdict: 'dnat', family, to: { of: [addressSelector(family, 'daddr'), port], map: addressMap(protocol, family) } },
+      },
       { matches: [], verdict: { verdict: 'dnat', family, to: { of: [port], map: wildcardMap(protocol, family) } } },
     ];
   });
@@ -150,7 +156,7 @@ function leavingRules(prefixes: readonly Prefix[], family: Family): NftRule[] {
 }
 
 /** The elements of host ports, by set. */
-function hostPortElements(hostPorts: readonly HostPort[]): ReadonlyMap<string, ReadonlyMap<string, NftElement>> {
+export function hostPortElements(hostPorts: readonly HostPort[]): ReadonlyMap<string, ReadonlyMap<string, NftElement>> {
   const sets = new Map<string, Map<string, NftElement>>();
   const put = (set: string, key: string, element?: string): void => {
     const elements = sets.get(set) ?? new Map<string, NftElement>();
@@ -164,50 +170,4 @@ function hostPortElements(hostPorts: readonly HostPort[]): ReadonlyMap<string, R
     put(mappedSet(protocol, family), `${hostPort} . ${address}`);
   }
   return sets;
-}
-
-const transactionOf = (network: string, operations: readonly NftOperation[]): NftTransaction => ({ table: natTableName(network), operations });
-
-/** Puts rules in place, whatever rules are there, and adds the host ports; those of other pods stay. May be done again and again. */
-export function setUpTransaction(network: NatNetwork, hostPorts: readonly HostPort[]): NftTransaction {
-  const chains = [...natChains(network)];
-  return transactionOf(network.name, [
-    { op: 'add-table' },
-    ...[...emptySets()].map(([set, of]): NftOperation => ({ op: 'add-set', set, of })),
-    ...chains.map(([chain, { hook }]): NftOperation => ({ op: 'add-chain', chain, ...(hook ? { hook } : {}) })),
-    ...chains.map(([chain]): NftOperation => ({ op: 'flush-chain', chain })),
-    ...chains.flatMap(([chain, { rules }]) => rules.map((rule): NftOperation => ({ op: 'add-rule', chain, rule }))),
-    ...addTransaction(network.name, hostPorts).operations,
-  ]);
-}
-
-/** Adds the host ports to a table that is there. */
-export const addTransaction = (network: string, hostPorts: readonly HostPort[]): NftTransaction =>
-  transactionOf(network, [...hostPortElements(hostPorts)].map(([set, elements]): NftOperation => ({ op: 'add-elements', set, elements })));
-
-/** Takes the host ports out; undefined when there are none. */
-export function removeTransaction(network: string, hostPorts: readonly HostPort[]): NftTransaction | undefined {
-  const operations = [...hostPortElements(hostPorts)].map(
-    ([set, elements]): NftOperation => ({ op: 'delete-elements', set, elements: [...elements.keys()] }),
-  );
-  return operations.length > 0 ? transactionOf(network, operations) : undefined;
-}
-
-/** Those of the host ports' elements that the table really holds, to be taken out; undefined when it holds none. */
-export function removePresentTransaction(network: string, hostPorts: readonly HostPort[], table: NftTable): NftTransaction | undefined {
-  return removeElements(network, [...hostPortElements(hostPorts)].map(([set, elements]) => {
-    const present = table.sets.get(set)?.elements;
-    return [set, [...elements].flatMap(([key, element]) => (present?.has(key) && present.get(key) === element ? [key] : []))];
-  }));
-}
-
-/** Takes out every element that belongs to none of the host ports; undefined when there is none. */
-export function removeStrayTransaction(network: string, hostPorts: readonly HostPort[], table: NftTable): NftTransaction | undefined {
-  const known = hostPortElements(hostPorts);
-  return removeElements(network, [...table.sets].map(([set, { elements }]) => [set, [...elements.keys()].filter((key) => !known.get(set)?.has(key))]));
-}
-
-function removeElements(network: string, keys: readonly (readonly [set: string, elements: readonly string[]])[]): NftTransaction | undefined {
-  const operations = keys.flatMap(([set, elements]): NftOperation[] => (elements.length > 0 ? [{ op: 'delete-elements', set, elements }] : []));
-  return operations.length > 0 ? transactionOf(network, operations) : undefined;
 }

@@ -1,6 +1,4 @@
 import type { NftFamily, NftTable, NftTransaction } from '../dataplane/nft.ts';
-import { diffNftTable } from '../dataplane/nft-diff.ts';
-import { printNftTransaction } from '../dataplane/nft-print.ts';
 import type { AddressOwner } from '../ipam/index.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import {
@@ -12,16 +10,15 @@ import {
   readHostPorts,
   releaseHostPorts,
 } from './host-port-claims.ts';
+import { type NatNetwork, natTableName } from './nat-table.ts';
 import {
   addTransaction,
-  compileNatTable,
-  type NatNetwork,
-  natTableName,
   removePresentTransaction,
   removeStrayTransaction,
   removeTransaction,
+  repairTransaction,
   setUpTransaction,
-} from './nat-table.ts';
+} from './nat-transactions.ts';
 import { type HostPort, hostPortText } from './port-maps.ts';
 
 /** The node's NAT; `kernel/nft` and `kernel/conntrack` are its parts. */
@@ -138,67 +135,6 @@ async function removeElements({ network, hostPorts }: HostPortRecord, { nft }: N
   }
 }
 
-/** A way in which the NAT of an attachment is not as ADD made it, and the nft commands that repair it. */
-export interface NatDifference {
-  readonly problem: string;
-  readonly repair: string;
-}
-
-/** Compares the kernel with what ADD made. Reads the table when there is anything to compare. */
-export async function checkNat(
-  network: NatNetwork,
-  owner: AddressOwner,
-  wanted: readonly HostPort[],
-  store: HostPortStore,
-  { nft }: NatPorts,
-): Promise<NatDifference[]> {
-  const claimed = readHostPorts(store, owner)?.hostPorts ?? [];
-  const differences: NatDifference[] = wanted
-    .filter((port) => !claimed.some((other) => hostPortText(other) === hostPortText(port) && other.address === port.address))
-    .map((port) => ({ problem: `no claim on host port ${hostPortText(port)}`, repair: 'DEL and ADD the pod again' }));
-  if (!network.ipMasq && wanted.length === 0) return differences;
-  const name = natTableName(network.name);
-  const actual = await nft.read(name);
-  const desired = compileNatTable(network, wanted);
-  const change = diffNftTable(actual && withoutOthers(actual, desired), desired);
-  if (!change) return differences;
-  const repair = `nft '${printNftTransaction(change).trim().replaceAll('\n', '; ')}'`;
-  for (const problem of problemsOf(network, wanted, actual, desired)) differences.push({ problem, repair });
-  return differences;
-}
-
-/** The table without the elements of other pods. */
-const withoutOthers = (actual: NftTable, desired: NftTable): NftTable => ({
-  ...actual,
-  sets: new Map(
-    [...actual.sets].map(([name, set]) => [
-      name,
-      { ...set, elements: new Map([...set.elements].filter(([key]) => desired.sets.get(name)?.elements.has(key) ?? true)) },
-    ]),
-  ),
-});
-
-function problemsOf(network: NatNetwork, wanted: readonly HostPort[], actual: NftTable | undefined, desired: NftTable): string[] {
-  const name = `inet ${natTableName(network.name)}`;
-  const differs = (chains: readonly string[]): boolean =>
-    chains.some((chain) => JSON.stringify(actual?.chains.get(chain)) !== JSON.stringify(desired.chains.get(chain)));
-  const problems: string[] = [];
-  if (network.ipMasq && differs(['postrouting', 'leaving-4', 'leaving-6']))
-    problems.push(`the masquerade rule of network ${network.name} is missing or changed in table ${name}`);
-  if (wanted.length > 0 && differs(['prerouting', 'output', 'host-ports', 'mapped-4', 'mapped-6', 'guard']))
-    problems.push(`the rules that look up host ports are missing or changed in table ${name}`);
-  for (const hostPort of wanted) {
-    const own = compileNatTable(network, [hostPort]).sets;
-    const there = [...own].every(([set, { elements }]) => [...elements].every(([key, element]) => {
-      const present = actual?.sets.get(set)?.elements;
-      return present?.has(key) && present.get(key) === element;
-    }));
-    if (!there)
-      problems.push(`host port ${hostPortText(hostPort)} does not lead to ${hostPort.address} port ${hostPort.containerPort}: its port map is missing or changed in table ${name}`);
-  }
-  return problems.length > 0 ? problems : [`table ${name} is not as added`];
-}
-
 /**
  * Removes the host ports of the network that belong to none of the attachments, and, when none is left, the table.
  * @param isKept whether an attachment stays
@@ -217,7 +153,11 @@ export async function collectNat(
   if (!table) return;
   const inUse = (): boolean => isUsed() || listHostPorts(store, network.name).length > 0;
   if (inUse()) {
-    const stray = removeStrayTransaction(network.name, listHostPorts(store, network.name).flatMap(({ hostPorts }) => hostPorts), table);
+    const stray = removeStrayTransaction(
+      network.name,
+      listHostPorts(store, network.name).flatMap(({ hostPorts }) => hostPorts),
+      table,
+    );
     if (stray) await ignoreMissing(ports.nft.apply(stray));
     return;
   }
@@ -245,8 +185,7 @@ export async function repairNat(network: NatNetwork, store: HostPortStore, ports
   if (!network.ipMasq && reserved().length === 0) return false;
   const actual = await ports.nft.read(natTableName(network.name));
   const hostPorts = reserved();
-  const desired = compileNatTable(network, hostPorts);
-  const change = diffNftTable(actual && withoutOthers(actual, desired), desired);
+  const change = repairTransaction(network, hostPorts, actual);
   if (change) {
     await ports.nft.apply(change);
     // A DEL that ran meanwhile took its elements out before they were put back.

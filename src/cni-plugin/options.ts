@@ -132,7 +132,10 @@ export function parseIpamPluginOptions(fields: Fields, context: OptionsContext):
   const runtime = parseRuntimeOptions(fields, context.args);
   const ipam = parseIpam(objectField(fields, 'ipam'), runtime, { config: fields, environment: context.environment }, context.forAdd);
   if (ipam.source !== 'own')
-    throw new CniError(cniErrorCodes.invalidConfig, `ipam.type: this plugin was run as ${ipamType}, but ipam names ${ipam.delegate?.type ?? 'none'}`);
+    throw new CniError(
+      cniErrorCodes.invalidConfig,
+      `ipam.type: this plugin was run as ${ipamType}, but ipam names ${ipam.delegate?.type ?? 'none'}`,
+    );
   return { ...network, ipam, runtime };
 }
 

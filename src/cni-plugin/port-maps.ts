@@ -54,7 +54,8 @@ function parseMapping(entry: Fields, path: string): PortMapping {
   if (text === undefined) return mapping;
   const hostIP = tryParseAddress(text);
   if (!hostIP) throw invalid(`${path}.hostIP`, text, 'is not an IP address');
-  if (hostIP.text === '::1') throw invalid(`${path}.hostIP`, text, 'cannot be led to a pod: the kernel takes answers to ::1 from no other link than lo');
+  if (hostIP.text === '::1')
+    throw invalid(`${path}.hostIP`, text, 'cannot be led to a pod: the kernel takes answers to ::1 from no other link than lo');
   return hostIP.value === 0n ? { ...mapping, family: hostIP.family } : { ...mapping, hostIP };
 }
 

@@ -72,7 +72,8 @@ function parseIp(entry: Fields, path: string, interfaces: number): ResultAddress
     throw invalid(`${path}.address`, entry['address'], 'is not an address with a prefix length');
   const gateway = addressField(entry, 'gateway', `${path}.gateway`);
   const at = numberField(entry, 'interface', { min: 0, max: 1_000 }, `${path}.interface`);
-  if (at !== undefined && at >= interfaces) throw invalid(`${path}.interface`, at, `is the place of no interface (there are ${interfaces})`);
+  if (at !== undefined && at >= interfaces)
+    throw invalid(`${path}.interface`, at, `is the place of no interface (there are ${interfaces})`);
   return { address: { address, length: Number(length) }, ...defined({ gateway, interface: at }) };
 }
 

@@ -32,8 +32,13 @@ export function parseRuntimeOptions(fields: Fields, args: CniArgs): RuntimeOptio
   const own = objectField(objectField(fields, 'args') ?? {}, 'cni', 'args.cni') ?? {};
   checkAccepted(runtime);
   const mac =
-    macField(runtime, 'mac', 'runtimeConfig.mac') ?? macField(own, 'mac', 'args.cni.mac') ?? macOfArgs(args) ?? macField(fields, 'mac', 'mac');
-  const ips = [addressList(runtime, 'runtimeConfig.ips'), addressList(own, 'args.cni.ips'), ipsOfArgs(args)].find(({ length }) => length > 0);
+    macField(runtime, 'mac', 'runtimeConfig.mac') ??
+    macField(own, 'mac', 'args.cni.mac') ??
+    macOfArgs(args) ??
+    macField(fields, 'mac', 'mac');
+  const ips = [addressList(runtime, 'runtimeConfig.ips'), addressList(own, 'args.cni.ips'), ipsOfArgs(args)].find(
+    ({ length }) => length > 0,
+  );
   return {
     ...(mac === undefined ? {} : { mac }),
     ips: ips ?? [],

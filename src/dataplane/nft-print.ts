@@ -34,8 +34,7 @@ const joined = (selectors: readonly NftSelector[]): string => selectors.join(' .
 const bits = (value: number): string => `0x${value.toString(16)}`;
 
 /** A verdict in nft's words. */
-export const printVerdict = (verdict: NftVerdict): string =>
-  'chain' in verdict ? `${verdict.verdict} ${named(verdict.chain)}` : verdict.verdict;
+const printVerdict = (verdict: NftVerdict): string => ('chain' in verdict ? `${verdict.verdict} ${named(verdict.chain)}` : verdict.verdict);
 
 /** An element's value in nft's words; '' for an element of a set. */
 export const printElementValue = (element: NftElement): string =>

@@ -43,7 +43,15 @@ export function createConntrack(runner: CommandRunner): Conntrack {
     },
     async deleteUdpTo(ports) {
       for (const { family, address, port } of ports) {
-        const words = ['-D', ...familyArguments(family), '-p', 'udp', ...(address === undefined ? [] : ['-d', address]), '--dport', `${port}`];
+        const words = [
+          '-D',
+          ...familyArguments(family),
+          '-p',
+          'udp',
+          ...(address === undefined ? [] : ['-d', address]),
+          '--dport',
+          `${port}`,
+        ];
         await runner.run('conntrack', words, { acceptExitCodes: [1] });
       }
     },

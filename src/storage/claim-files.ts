@@ -45,7 +45,8 @@ export function openClaimFiles(directory: string, generation: string): ClaimFile
       write();
     } catch (error) {
       if (!isCode(error, 'ENOENT')) throw error;
-      for (const folder of ['owners', 'claims', 'notes']) mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
+      // Owners last: whoever finds that folder made by another process finds the others too.
+      for (const folder of ['claims', 'notes', 'owners']) mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
       removeOtherGenerations(directory, `boot-${generation}`);
       write();
     }

@@ -445,7 +445,10 @@ describe('subresources', () => {
     const api = await startTestServer();
     await api.expect(201, 'POST', inDefault('pods'), pod('p'));
     const later = await api.expect(501, 'GET', inDefault('pods', 'p', 'ephemeralcontainers'));
-    expect([later.reason, later.message]).toEqual(['NotImplemented', expect.stringContaining('pods/ephemeralcontainers is not supported by this server')]);
+    expect([later.reason, later.message]).toEqual([
+      'NotImplemented',
+      expect.stringContaining('pods/ephemeralcontainers is not supported by this server'),
+    ]);
     await api.expect(404, 'GET', inDefault('pods', 'p', 'nonsense'));
     await api.expect(405, 'DELETE', inDefault('pods', 'p', 'status'));
     await api.expect(405, 'POST', '/api/v1/pods', pod('q'));

@@ -16,7 +16,11 @@ describe('sorted keys', () => {
         for (const one of deleted) if (model.delete(one)) keys.delete(one);
         const sorted = [...model].sort();
         for (const prefix of ['', '/', '/0/', '/3/', '/3/1', '/6/', '/9/', 'x']) {
-          expect([...keys.startingWith(prefix)]).toEqual(sorted.filter((one) => one.startsWith(prefix)));
+          for (const after of ['', '/', prefix, `${prefix}1`, '/3/2', sorted[700] ?? '', '/zzz']) {
+            const expected = sorted.filter((one) => one.startsWith(prefix) && one > after);
+            expect([...keys.startingWith(prefix, after)]).toEqual(expected);
+            expect(keys.count(prefix, after)).toBe(expected.length);
+          }
         }
       }),
       { numRuns: 20 },

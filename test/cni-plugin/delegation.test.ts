@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { parseRequest } from '../../src/cni-plugin/index.ts';
 import { baseConfig, createFakeNode, type FakeNode } from './support.ts';
 
 const config = { ipam: { type: 'their-ipam', anything: 1 } };
@@ -98,7 +99,12 @@ describe('with another IPAM plugin', () => {
 
   it('mode ptp takes the address without its subnet', async () => {
     const { node } = nodeWith({ json: given });
-    const { json } = await node.run('ADD', 'a', { ...config, mode: 'ptp', isDefaultGateway: undefined, hairpinMode: undefined }, environment);
+    const { json } = await node.run(
+      'ADD',
+      'a',
+      { ...config, mode: 'ptp', isDefaultGateway: undefined, hairpinMode: undefined },
+      environment,
+    );
     expect(json.ips[0]).toEqual({ interface: 1, address: '192.0.2.7/32', gateway: '169.254.1.1' });
   });
 });
@@ -121,10 +127,26 @@ describe('as the IPAM plugin of another', () => {
     expect((await node.links.netlink('/ns/a').read(['eth0'])).links.size).toBe(0);
     expect((await node.run('ADD', 'a', theirs)).json.ips, 'the same for the same container').toEqual(json.ips);
     expect((await node.run('CHECK', 'a', { ...theirs, prevResult: json })).stdout).toBe('');
-    expect((await node.run('CHECK', 'a', { ...theirs, prevResult: { ips: [{ address: '10.244.1.9/24' }] } })).json).toMatchObject({ code: 104 });
+    expect((await node.run('CHECK', 'a', { ...theirs, prevResult: { ips: [{ address: '10.244.1.9/24' }] } })).json).toMatchObject({
+      code: 104,
+    });
     expect((await node.run('DEL', 'a', theirs)).stdout).toBe('');
     expect([node.store.owners(), node.store.claims()]).toEqual([[], []]);
     expect((await node.run('CHECK', 'a', { ...theirs, prevResult: json })).json).toMatchObject({ code: 104 });
+  });
+
+  it('is asked for by its name, or by the type of another; an executable of another name by its own', () => {
+    const ask = (type: string, program?: string) =>
+      parseRequest({
+        environment: { CNI_COMMAND: 'STATUS' },
+        stdin: JSON.stringify({ ...baseConfig, type }),
+        ...(program === undefined ? {} : { program }),
+      }).command;
+    expect(ask('podwire-cni')).toBe('STATUS');
+    expect(ask('podwire-cni', 'podwire-cni.standalone')).toBe('STATUS');
+    expect(ask('my-net', 'my-net')).toBe('STATUS');
+    expect(ask('bridge')).toBe('IPAM');
+    expect(ask('podwire-cni', 'podwire-ipam')).toBe('IPAM');
   });
 
   it('has GC, and a STATUS that is 50 when nothing is left', async () => {

@@ -104,7 +104,9 @@ describe('host ports', () => {
     const before = elementsOf(node);
     const { json } = await node.run('ADD', 'b', withPorts({ ...web, hostPort: 9 }, mapping), pod('b'));
     expect(json).toMatchObject({ code: 106 });
-    expect(json.msg).toMatch(/host port .*8080\/tcp of pod default\/b \(container c-b, eth0\) is taken by pod default\/a \(container c-a, eth0\)/);
+    expect(json.msg).toMatch(
+      /host port .*8080\/tcp of pod default\/b \(container c-b, eth0\) is taken by pod default\/a \(container c-a, eth0\)/,
+    );
     expect(elementsOf(node)).toEqual(before);
     expect(node.extras.hostPorts.owners()).toEqual(['c-a@eth0']);
     expect(node.store.owners()).toEqual(['c-a@eth0']);
@@ -112,7 +114,12 @@ describe('host ports', () => {
 
   it('of one port may lead to different pods by protocol, and by address', async () => {
     const node = createFakeNode('a', 'b', 'c', 'd');
-    const mappings = [{ ...web, hostIP: '192.0.2.1' }, { ...web, hostIP: '192.0.2.2' }, { ...web, protocol: 'udp' }, { ...web, hostIP: '::' }];
+    const mappings = [
+      { ...web, hostIP: '192.0.2.1' },
+      { ...web, hostIP: '192.0.2.2' },
+      { ...web, protocol: 'udp' },
+      { ...web, hostIP: '::' },
+    ];
     for (const [index, pod] of ['a', 'b', 'c', 'd'].entries())
       expect((await node.run('ADD', pod, withPorts(mappings[index]!))).stdout).not.toContain('"code"');
   });
@@ -185,6 +192,43 @@ describe('bandwidth', () => {
       code: 104,
       msg: `the bandwidth limit (tbf qdisc) of ${link} in the node is gone; the bandwidth limit (tbf qdisc) of eth0 in the pod has a rate of 9000000 bit/s, not 4000000`,
     });
+  });
+});
+
+describe('CHECK', () => {
+  it.each<[string, RegExp]>([
+    ['leaving-6', /^the masquerade rule of network podwire is missing or changed in table inet podwire-net-podwire$/],
+    ['host-ports', /^the rules that look up host ports are missing or changed in table inet podwire-net-podwire$/],
+    ['prerouting', /^the rules that look up host ports are missing/],
+  ])('of a table whose chain %s was flushed names what it was for, and nothing else', async (chain, expected) => {
+    const node = createFakeNode('a', 'b');
+    const config = { ipMasq: true, ...withPorts(web) };
+    const { json: prevResult } = await node.run('ADD', 'a', config);
+    await node.run('ADD', 'b', { ipMasq: true, ...withPorts({ ...web, hostPort: 9 }) });
+    expect((await node.run('CHECK', 'a', { ...config, prevResult })).stdout).toBe('');
+    await node.extras.nft.apply({ table, operations: [{ op: 'flush-chain', chain }] });
+    const { json } = await node.run('CHECK', 'a', { ...config, prevResult });
+    expect(json).toMatchObject({
+      code: 104,
+      msg: expect.stringMatching(expected),
+      details: expect.stringContaining(`repair: nft 'add rule`),
+    });
+  });
+
+  it('finds a port map that is gone or leads elsewhere, and a claim that is gone', async () => {
+    const node = createFakeNode('a');
+    const { json: prevResult } = await node.run('ADD', 'a', withPorts(web));
+    const { nft, hostPorts } = node.extras;
+    await nft.apply({ table, operations: [{ op: 'delete-elements', set: 'any-tcp-6', elements: ['8080'] }] });
+    const check = () => node.run('CHECK', 'a', { ...withPorts(web), prevResult });
+    const gone =
+      'host port 8080/tcp does not lead to fd00:10:244:1::2 port 80: its port map is missing or changed in table inet podwire-net-podwire';
+    expect((await check()).json.msg).toBe(gone);
+    const elements = new Map([['8080', 'fd00:10:244:1::9 . 80']]);
+    await nft.apply({ table, operations: [{ op: 'add-elements', set: 'any-tcp-6', elements }] });
+    expect((await check()).json.msg).toBe(gone);
+    hostPorts.removeOwner('c-a@eth0');
+    expect((await check()).json.msg).toContain('no claim on host port 8080/tcp');
   });
 });
 

@@ -69,10 +69,12 @@ describe('the installer', () => {
           dataDir: join(folder, 'state'),
           ranges: [[{ subnet: '10.244.1.0/24' }], [{ subnet: 'fd00:10:244:1::/64' }]],
         },
-        capabilities: { portMappings: true, bandwidth: true },
+        capabilities: { portMappings: true, bandwidth: true, ips: true, mac: true, dns: true },
       },
     ]);
-    expect(statSync(join(folder, 'bin/podwire-cni')).ino).toBe(statSync(join(folder, 'executable')).ino);
+    expect(statSync(join(folder, 'bin/podwire-cni.standalone')).ino).toBe(statSync(join(folder, 'executable')).ino);
+    expect(readFileSync(join(folder, 'bin/podwire-cni'), 'utf8')).toContain('#!/bin/sh\n');
+    expect(statSync(join(folder, 'bin/podwire-cni')).mode & 0o777).toBe(0o755);
     await vi.waitFor(() => expect(context.health.ready().ok).toBe(true));
     expect(installer.report()).toMatchObject({
       podCIDRs: ['10.244.1.0/24', 'fd00:10:244:1::/64'],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compileNatTable, type NatNetwork, natTableName, removeTransaction, setUpTransaction } from '../../src/cni-plugin/nat-table.ts';
+import { compileNatTable, type NatNetwork, natTableName } from '../../src/cni-plugin/nat-table.ts';
+import { removeTransaction, setUpTransaction } from '../../src/cni-plugin/nat-transactions.ts';
 import type { HostPort } from '../../src/cni-plugin/port-maps.ts';
 import { diffNftTable } from '../../src/dataplane/nft-diff.ts';
 import { createFakeNft } from '../../src/kernel/fake-nft.ts';

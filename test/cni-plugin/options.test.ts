@@ -39,7 +39,10 @@ describe('what contradicts itself, and what is of a wrong type, is error 7 namin
     [{ enabledad: 1 }, /enabledad: 1 is not true or false/],
     [{ ipam: { ...baseConfig.ipam, resolvConf: 'x' } }, /ipam\.resolvConf: "x" is not an absolute path/],
     [{ prevResult: 'x' }, /prevResult: "x" is not an object/],
-    [{ prevResult: { ips: [{ address: '10.0.0.1' }] } }, /prevResult\.ips\[0\]\.address: "10\.0\.0\.1" is not an address with a prefix length/],
+    [
+      { prevResult: { ips: [{ address: '10.0.0.1' }] } },
+      /prevResult\.ips\[0\]\.address: "10\.0\.0\.1" is not an address with a prefix length/,
+    ],
     [{ prevResult: { ips: [{ address: '10.0.0.1/8', interface: 1 }] } }, /prevResult\.ips\[0\]\.interface: 1 is the place of no interface/],
   ];
   it.each(cases)('%j', async (config, message) => {
@@ -73,9 +76,27 @@ describe('what the runtime asks for', () => {
   const runtime = { runtimeConfig: { ips: ['fd00:10:244:1::10', '10.244.1.10/24'], mac: '02-00-00-00-00-1A' } };
 
   it.each([
-    ['runtimeConfig before all', { ...own, ...runtime, mac: '02:00:00:00:00:40' }, args, ['10.244.1.10/24', 'fd00:10:244:1::10/64'], '02:00:00:00:00:1a'],
-    ['args.cni before CNI_ARGS', { ...own, mac: '02:00:00:00:00:40' }, args, ['10.244.1.20/24', 'fd00:10:244:1::14/64'], '02:00:00:00:00:20'],
-    ['CNI_ARGS before the configuration', { mac: '02:00:00:00:00:40' }, args, ['10.244.1.30/24', 'fd00:10:244:1::1e/64'], '02:00:00:00:00:30'],
+    [
+      'runtimeConfig before all',
+      { ...own, ...runtime, mac: '02:00:00:00:00:40' },
+      args,
+      ['10.244.1.10/24', 'fd00:10:244:1::10/64'],
+      '02:00:00:00:00:1a',
+    ],
+    [
+      'args.cni before CNI_ARGS',
+      { ...own, mac: '02:00:00:00:00:40' },
+      args,
+      ['10.244.1.20/24', 'fd00:10:244:1::14/64'],
+      '02:00:00:00:00:20',
+    ],
+    [
+      'CNI_ARGS before the configuration',
+      { mac: '02:00:00:00:00:40' },
+      args,
+      ['10.244.1.30/24', 'fd00:10:244:1::1e/64'],
+      '02:00:00:00:00:30',
+    ],
     ['the configuration', { mac: '02:00:00:00:00:40' }, {}, ['10.244.1.2/24', 'fd00:10:244:1::2/64'], '02:00:00:00:00:40'],
   ])('%s', async (_name, config, environment, addresses, mac) => {
     const node = createFakeNode('a');
@@ -117,8 +138,20 @@ describe('what the runtime asks for', () => {
     });
   });
 
-  it('reads any resolv.conf', () => {
-    fc.assert(fc.property(fc.string(), (text) => expect(parseResolvConf(text)).toBeTypeOf('object')));
+  it('reads from a resolv.conf what is written in it, whatever stands between', () => {
+    const word = fc.stringMatching(/^[a-z0-9.:]{1,12}$/);
+    const words = fc.array(word, { minLength: 1, maxLength: 4 });
+    const noise = fc.stringMatching(/^[#;][^\n]{0,20}$/);
+    fc.assert(
+      fc.property(words, words, words, noise, (nameservers, search, options, comment) => {
+        const lines = [
+          ...nameservers.map((address) => `nameserver ${address}`),
+          `search ${search.join(' ')}`,
+          `options ${options.join('\t')}`,
+        ];
+        expect(parseResolvConf(lines.join(`  ${comment}\n${comment}\n`))).toEqual({ nameservers, search, options });
+      }),
+    );
   });
 });
 

@@ -71,7 +71,10 @@ function createFakeExtras(links: FakeLinks, now: () => number): { extras: FakeEx
 /** Other plugins in memory, by their path. */
 export interface FakePlugins {
   /** What a plugin answers: its exit code and the object on standard output. */
-  readonly installed: Map<string, (environment: Readonly<Record<string, string>>, config: any) => { exitCode?: number; json?: object; text?: string }>;
+  readonly installed: Map<
+    string,
+    (environment: Readonly<Record<string, string>>, config: any) => { exitCode?: number; json?: object; text?: string }
+  >;
   /** Their runs, as `COMMAND name version`. */
   readonly calls: string[];
   readonly files: Map<string, string>;

@@ -87,7 +87,11 @@ void t.test('host ports lead to the pod from outside, the node, its loopback add
     ['a 192.0.2.99', 'a 192.0.2.99', 'a 2001:db8::99', 'a 2001:db8::99'],
     'from outside, and the pod sees who asks',
   );
-  t.strictSame(bed.ask('outside', 'tcp/192.0.2.11/8081', `tcp/${nodeAddress}/8081`), ['a 192.0.2.99', null], 'hostIP: at that address only');
+  t.strictSame(
+    bed.ask('outside', 'tcp/192.0.2.11/8081', `tcp/${nodeAddress}/8081`),
+    ['a 192.0.2.99', null],
+    'hostIP: at that address only',
+  );
   t.strictSame(
     bed.ask('node', `tcp/${nodeAddress}/8080`, 'tcp/127.0.0.1/8080', 'udp/127.0.0.1/5353', `tcp/${nodeAddress6}/8080`),
     [`a ${nodeAddress}`, 'a 10.244.1.1', 'a 10.244.1.1', `a ${nodeAddress6}`],
@@ -141,10 +145,40 @@ void t.test('with ipMasq the world sees the address of the node, and neighbours 
   await once(server.stdout, 'data');
   t.equal((await bed.add('a', [], { ipMasq: true })).exitCode, 0);
   t.equal((await bed.add('b', [], { ipMasq: true })).exitCode, 0);
-  t.strictSame(
-    bed.ask('a', 'tcp/192.0.2.99/80', 'tcp/2001:db8::99/80', 'tcp/10.244.1.3/80', 'tcp/fd00:10:244:1::3/80'),
-    [`world ${nodeAddress}`, `world ${nodeAddress6}`, 'b 10.244.1.2', 'b fd00:10:244:1::2'],
-  );
+  t.strictSame(bed.ask('a', 'tcp/192.0.2.99/80', 'tcp/2001:db8::99/80', 'tcp/10.244.1.3/80', 'tcp/fd00:10:244:1::3/80'), [
+    `world ${nodeAddress}`,
+    `world ${nodeAddress6}`,
+    'b 10.244.1.2',
+    'b fd00:10:244:1::2',
+  ]);
+});
+
+void t.test('of pods that are added at once each gets its host port; of ADDs that are killed GC leaves nothing', async (t) => {
+  const bed = makeBed(t, 'many');
+  const pods = Array.from({ length: 8 }, (_, index) => `p${index}`);
+  const configOf = (pod: string): object => ({
+    ipMasq: true,
+    runtimeConfig: { portMappings: [{ hostPort: 9_000 + Number(pod.slice(1)), containerPort: 80, protocol: 'tcp' }] },
+  });
+  for (const pod of pods) bed.node.addPod(pod);
+  const answers = await Promise.all(pods.map((pod) => bed.node.cni('ADD', pod, { config: configOf(pod) })));
+  const listing = bed.exec(table, 'node');
+  for (const [index, { exitCode, stdout, json }] of answers.entries()) {
+    t.equal(exitCode, 0, stdout);
+    t.match(listing, `${9_000 + index} : ${json.ips[0].address.split('/')[0]} . 80`);
+  }
+  await Promise.all(pods.map((pod) => bed.del(pod)));
+  t.notMatch(bed.exec(table, 'node'), 'elements');
+  for (const [index, pod] of pods.entries()) {
+    const child = bed.node.start('ADD', pod, configOf(pod));
+    const timer = setTimeout(() => child.kill('SIGKILL'), 60 + index * 40);
+    await once(child, 'exit');
+    clearTimeout(timer);
+  }
+  const gc = await bed.node.cni('GC', undefined, { config: { ipMasq: true, 'cni.dev/valid-attachments': [] } });
+  t.equal(gc.exitCode, 0, gc.stdout);
+  t.strictSame(bed.node.files(), [], 'no file');
+  t.throws(() => bed.exec(table, 'node'), 'no table');
 });
 
 void t.test('bandwidth limits hold in either direction', async (t) => {
@@ -175,9 +209,24 @@ void t.test('CHECK names what is gone of masquerade, host ports and limits, and 
   t.equal((await check()).stdout, '');
   const name = 'inet podwire-net-podwire';
   const tampering: [what: string, where: string, command: string, expected: RegExp][] = [
-    ['masquerade rule flushed', 'node', `nft flush chain ${name} leaving-4`, /the masquerade rule of network podwire is missing or changed/],
-    ['whole table gone', 'node', `nft delete table ${name}`, /the masquerade rule .*host port 8080\/tcp does not lead to 10\.244\.1\.2 port 80/],
-    ['port map removed', 'node', `nft delete element ${name} any-tcp-4 {8080}`, /host port 8080\/tcp does not lead to 10\.244\.1\.2 port 80/],
+    [
+      'masquerade rule flushed',
+      'node',
+      `nft flush chain ${name} leaving-4`,
+      /the masquerade rule of network podwire is missing or changed/,
+    ],
+    [
+      'whole table gone',
+      'node',
+      `nft delete table ${name}`,
+      /the masquerade rule .*host port 8080\/tcp does not lead to 10\.244\.1\.2 port 80/,
+    ],
+    [
+      'port map removed',
+      'node',
+      `nft delete element ${name} any-tcp-4 {8080}`,
+      /host port 8080\/tcp does not lead to 10\.244\.1\.2 port 80/,
+    ],
     ['lookup rules flushed', 'node', `nft flush chain ${name} prerouting`, /the rules that look up host ports are missing/],
     ['ingress qdisc removed', 'node', `tc qdisc del dev ${link} root`, new RegExp(`tbf qdisc\\) of ${link} in the node is gone`)],
     [
@@ -186,7 +235,12 @@ void t.test('CHECK names what is gone of masquerade, host ports and limits, and 
       'tc qdisc replace dev eth0 root tbf rate 1gbit burst 20000 latency 25ms',
       /tbf qdisc\) of eth0 in the pod has a rate of 1000000000 bit\/s, not 8000000/,
     ],
-    ['route_localnet off', 'node', 'sysctl -qw net.ipv4.conf.podwire0.route_localnet=0', /127\.0\.0\.1: route_localnet of podwire0 in the node is off/],
+    [
+      'route_localnet off',
+      'node',
+      'sysctl -qw net.ipv4.conf.podwire0.route_localnet=0',
+      /127\.0\.0\.1: route_localnet of podwire0 in the node is off/,
+    ],
   ];
   for (const [what, where, command, expected] of tampering) {
     bed.exec(command, where);

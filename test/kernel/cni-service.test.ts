@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createCniAgentNode, type CniAgentNode } from './support/cni-agent-node.ts';
@@ -64,47 +64,50 @@ function kernelState(node: CniAgentNode, pod: string, hostLink: string): string 
     .replaceAll(hostLink, 'HOST')
     .replace(/^\d+: /gm, '')
     .replace(/@if\d+/g, '@if')
-    .replace(/@eth0|link-netns \S+|link-netnsid \d+|alias \S+|ageing|(gc|hello|tcn|topology_change)_timer +[\d.]+/g, '')
+    .replace(/@eth0|link-netns \S+|link-netnsid \d+|alias \S+|ageing|\w+_timer +[\d.]+/g, '')
     .replace(/(port_id|port_no|designated_port|ifindex|expires) \S+/g, '')
     .replace(/(fe80::|fe80:)\S+|0x\S+|qdisc \S+|state \S+|REACHABLE|STALE/g, '');
 }
 
-void t.test('with an agent the same comes out as with the executable alone: result, kernel state, reservation, and nothing after DEL', async (t) => {
-  const outcomes = [];
-  for (const tier of ['agent', 'alone'] as const) {
-    const node = createNode(t, `same-${tier}`);
-    if (tier === 'agent') {
-      await node.startAgent();
-      withoutExecutable(node);
+void t.test(
+  'with an agent the same comes out as with the executable alone: result, kernel state, reservation, and nothing after DEL',
+  async (t) => {
+    const outcomes = [];
+    for (const tier of ['agent', 'alone'] as const) {
+      const node = createNode(t, `same-${tier}`);
+      if (tier === 'agent') {
+        await node.startAgent();
+        withoutExecutable(node);
+      }
+      node.addPod('other');
+      const netns = node.addPod('a');
+      // The second pod finds the bridge there: that is the agent's short way.
+      t.equal((await node.cni('ADD', 'other')).exitCode, 0);
+      const add = await node.cni('ADD', 'a');
+      t.equal(add.exitCode, 0, add.stdout + add.stderr);
+      t.match(node.exec('ping -c 1 -W 2 10.244.1.2', 'a'), '1 received', 'it reaches the other pod');
+      const hostLink = add.json.interfaces[1].name;
+      const record = attachmentFiles(node).find((file) => file.includes('owners/container-a'))!;
+      outcomes.push({
+        result: add.stdout.replaceAll(netns, 'NETNS'),
+        state: kernelState(node, 'a', hostLink),
+        record: Object.keys(JSON.parse(readFileSync(record, 'utf8'))),
+      });
+      const again = await node.cni('ADD', 'a');
+      t.strictSame([again.exitCode, again.json.code], [1, 101], 'another ADD is refused');
+      if (tier === 'agent') withExecutable(node);
+      t.equal((await node.cni('CHECK', 'a', { config: { prevResult: add.json } })).exitCode, 0);
+      if (tier === 'agent') withoutExecutable(node);
+      for (const pod of ['a', 'other', 'a', 'never-was']) {
+        const del = await node.cni('DEL', pod);
+        t.strictSame([del.exitCode, del.stdout], [0, ''], `DEL of ${pod}`);
+      }
+      t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []], 'nothing is left');
+      t.notMatch(node.exec('ip neigh show dev podwire0'), /^(10|fd00)/m, 'no neighbour is left');
     }
-    node.addPod('other');
-    const netns = node.addPod('a');
-    // The second pod finds the bridge there: that is the agent's short way.
-    t.equal((await node.cni('ADD', 'other')).exitCode, 0);
-    const add = await node.cni('ADD', 'a');
-    t.equal(add.exitCode, 0, add.stdout + add.stderr);
-    t.match(node.exec('ping -c 1 -W 2 10.244.1.2', 'a'), '1 received', 'it reaches the other pod');
-    const hostLink = add.json.interfaces[1].name;
-    const record = attachmentFiles(node).find((file) => file.includes('owners/container-a'))!;
-    outcomes.push({
-      result: add.stdout.replaceAll(netns, 'NETNS'),
-      state: kernelState(node, 'a', hostLink),
-      record: Object.keys(JSON.parse(readFileSync(record, 'utf8'))),
-    });
-    const again = await node.cni('ADD', 'a');
-    t.strictSame([again.exitCode, again.json.code], [1, 101], 'another ADD is refused');
-    if (tier === 'agent') withExecutable(node);
-    t.equal((await node.cni('CHECK', 'a', { config: { prevResult: add.json } })).exitCode, 0);
-    if (tier === 'agent') withoutExecutable(node);
-    for (const pod of ['a', 'other', 'a', 'never-was']) {
-      const del = await node.cni('DEL', pod);
-      t.strictSame([del.exitCode, del.stdout], [0, ''], `DEL of ${pod}`);
-    }
-    t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []], 'nothing is left');
-    t.notMatch(node.exec('ip neigh show dev podwire0'), /^(10|fd00)/m, 'no neighbour is left');
-  }
-  t.strictSame(outcomes[0], outcomes[1]);
-});
+    t.strictSame(outcomes[0], outcomes[1]);
+  },
+);
 
 void t.test('the agent notices what others do to the bridge and to a link', async (t) => {
   const node = createNode(t, 'notices');
@@ -141,22 +144,25 @@ void t.test('an error of a request is told as the executable tells it', async (t
   t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []]);
 });
 
-void t.test('without an agent, or with one that has stopped, the launcher is the executable; STATUS tells that the agent is down', async (t) => {
-  const node = createNode(t, 'absent');
-  for (const pod of ['a', 'b']) node.addPod(pod);
-  t.equal((await node.cni('STATUS', undefined)).exitCode, 0, 'no agent is expected where none has been');
-  t.equal((await node.cni('ADD', 'a')).exitCode, 0);
-  await node.startAgent();
-  t.equal((await node.cni('STATUS', undefined)).exitCode, 0);
-  t.equal((await node.cni('DEL', 'a')).exitCode, 0, 'one tier undoes what the other did');
-  t.equal((await node.cni('ADD', 'b')).exitCode, 0);
-  await node.stopAgent();
-  t.match((await node.cni('STATUS', undefined)).json, { code: 50, msg: /agent is not running/ });
-  t.equal((await node.cni('ADD', 'a')).exitCode, 0);
-  t.equal((await node.cni('DEL', 'a')).exitCode, 0);
-  t.equal((await node.cni('DEL', 'b')).exitCode, 0);
-  t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []]);
-});
+void t.test(
+  'without an agent, or with one that has stopped, the launcher is the executable; STATUS tells that the agent is down',
+  async (t) => {
+    const node = createNode(t, 'absent');
+    for (const pod of ['a', 'b']) node.addPod(pod);
+    t.equal((await node.cni('STATUS', undefined)).exitCode, 0, 'no agent is expected where none has been');
+    t.equal((await node.cni('ADD', 'a')).exitCode, 0);
+    await node.startAgent();
+    t.equal((await node.cni('STATUS', undefined)).exitCode, 0);
+    t.equal((await node.cni('DEL', 'a')).exitCode, 0, 'one tier undoes what the other did');
+    t.equal((await node.cni('ADD', 'b')).exitCode, 0);
+    await node.stopAgent();
+    t.match((await node.cni('STATUS', undefined)).json, { code: 50, msg: /agent is not running/ });
+    t.equal((await node.cni('ADD', 'a')).exitCode, 0);
+    t.equal((await node.cni('DEL', 'a')).exitCode, 0);
+    t.equal((await node.cni('DEL', 'b')).exitCode, 0);
+    t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []]);
+  },
+);
 
 void t.test('a DEL that cannot be done while the agent is down is queued, succeeds, and is done when the agent starts', async (t) => {
   const node = createNode(t, 'queue');
@@ -165,7 +171,7 @@ void t.test('a DEL that cannot be done while the agent is down is queued, succee
   t.equal((await node.cni('ADD', 'a')).exitCode, 0);
   await node.killAgent();
   t.match((await node.cni('DEL', 'a', { config: { mtu: 'many' } })).json, { code: 7 }, 'a request that is wrong is not queued');
-  chmodSync(standaloneOf(node), 0o644);
+  withoutExecutable(node);
   t.match((await node.cni('ADD', 'a')).json, { code: 100, msg: /missing/ }, 'an ADD is not queued');
   const del = await node.cni('DEL', 'a');
   t.strictSame([del.exitCode, del.stdout], [0, '']);
@@ -196,56 +202,64 @@ void t.test('200 ADDs at once and 200 DELs at once: no address twice, nothing le
   t.ok(await slotsAreFree(node));
 });
 
-void t.test('kill -9 of the agent during 100 ADDs: none fails, no address twice, and a new agent takes over', { timeout: 120_000 }, async (t) => {
-  const node = createNode(t, 'killed');
-  await node.startAgent();
-  const pods = attachments(node, 100);
-  const done: CniAnswer[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < pods.length) done.push(await pods[next++]!('ADD'));
-  };
-  const workers = Array.from({ length: 16 }, worker);
-  while (done.length < 60) await new Promise((resolve) => setTimeout(resolve, 1));
-  await node.killAgent();
-  while (done.length < 75) await new Promise((resolve) => setTimeout(resolve, 1));
-  await node.startAgent();
-  await Promise.all(workers);
-  t.strictSame(
-    done.filter(({ exitCode }) => exitCode !== 0).map(({ stdout, stderr }) => stdout + stderr),
-    [],
-    'all succeed',
-  );
-  const addresses = addressesOf(done);
-  t.strictSame([addresses.length, new Set(addresses).size], [200, 200]);
-  for (const index of [0, 59, 61, 70, 99]) {
-    const shown = node.exec(`ip -brief addr show dev e${index}`, `n${index % 10}`);
-    t.match(shown, /UP.*10\.244\.1\.\d+\/24.*fd00:10:244:1::/, `e${index} is whole`);
-  }
-  await Promise.all(pods.map((pod) => pod('DEL')));
-  t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []]);
-});
-
-void t.test('kill -9 of the launcher at any moment of 100 ADDs: GC leaves no file, no link, and every slot is free again', { timeout: 120_000 }, async (t) => {
-  const node = createNode(t, 'launcher');
-  await node.startAgent();
-  for (const pod of ['p0', 'p1', 'p2', 'p3', 'p4']) node.addPod(pod);
-  for (let turn = 0; turn < 20; turn++) {
-    const children = ['p0', 'p1', 'p2', 'p3', 'p4'].map((pod) => node.start('ADD', pod));
-    await Promise.all(
-      children.map(async (child, index) => {
-        await new Promise((resolve) => setTimeout(resolve, turn * 3 + index * 5));
-        child.kill('SIGKILL');
-      }),
+void t.test(
+  'kill -9 of the agent during 100 ADDs: none fails, no address twice, and a new agent takes over',
+  { timeout: 120_000 },
+  async (t) => {
+    const node = createNode(t, 'killed');
+    await node.startAgent();
+    const pods = attachments(node, 100);
+    const done: CniAnswer[] = [];
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      while (next < pods.length) done.push(await pods[next++]!('ADD'));
+    };
+    const workers = Array.from({ length: 16 }, worker);
+    while (done.length < 60) await new Promise((resolve) => setTimeout(resolve, 1));
+    await node.killAgent();
+    while (done.length < 75) await new Promise((resolve) => setTimeout(resolve, 1));
+    await node.startAgent();
+    await Promise.all(workers);
+    t.strictSame(
+      done.filter(({ exitCode }) => exitCode !== 0).map(({ stdout, stderr }) => stdout + stderr),
+      [],
+      'all succeed',
     );
-    if (turn % 4 === 3) await Promise.all(['p0', 'p1', 'p2', 'p3', 'p4'].map((pod) => node.cni('DEL', pod)));
-  }
-  t.ok(await slotsAreFree(node));
-  const collected = await node.cni('GC', undefined, { config: { 'cni.dev/valid-attachments': [] } });
-  t.equal(collected.exitCode, 0, collected.stdout);
-  t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []]);
-  t.equal((await node.cni('ADD', 'p0')).exitCode, 0, 'and a pod can be added');
-});
+    const addresses = addressesOf(done);
+    t.strictSame([addresses.length, new Set(addresses).size], [200, 200]);
+    for (const index of [0, 59, 61, 70, 99]) {
+      const shown = node.exec(`ip -brief addr show dev e${index}`, `n${index % 10}`);
+      t.match(shown, /UP.*10\.244\.1\.\d+\/24.*fd00:10:244:1::/, `e${index} is whole`);
+    }
+    await Promise.all(pods.map((pod) => pod('DEL')));
+    t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []]);
+  },
+);
+
+void t.test(
+  'kill -9 of the launcher at any moment of 100 ADDs: GC leaves no file, no link, and every slot is free again',
+  { timeout: 120_000 },
+  async (t) => {
+    const node = createNode(t, 'launcher');
+    await node.startAgent();
+    for (const pod of ['p0', 'p1', 'p2', 'p3', 'p4']) node.addPod(pod);
+    for (let turn = 0; turn < 20; turn++) {
+      const children = ['p0', 'p1', 'p2', 'p3', 'p4'].map((pod) => node.start('ADD', pod));
+      await Promise.all(
+        children.map(async (child, index) => {
+          await new Promise((resolve) => setTimeout(resolve, turn * 3 + index * 5));
+          child.kill('SIGKILL');
+        }),
+      );
+      if (turn % 4 === 3) await Promise.all(['p0', 'p1', 'p2', 'p3', 'p4'].map((pod) => node.cni('DEL', pod)));
+    }
+    t.ok(await slotsAreFree(node));
+    const collected = await node.cni('GC', undefined, { config: { 'cni.dev/valid-attachments': [] } });
+    t.equal(collected.exitCode, 0, collected.stdout);
+    t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []]);
+    t.equal((await node.cni('ADD', 'p0')).exitCode, 0, 'and a pod can be added');
+  },
+);
 
 void t.test('nothing of a killed agent is left running, and its successor removes its pipes', async (t) => {
   const node = createNode(t, 'remains');

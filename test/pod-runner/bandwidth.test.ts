@@ -14,5 +14,7 @@ it('a pod is limited in the directions that its annotations name', () => {
 });
 
 it.each(['fast', '999', '2P', ''])('a limit of %j is refused, and the annotation named', (text) => {
-  expect(() => podBandwidth({ 'kubernetes.io/egress-bandwidth': text })).toThrow(/annotation kubernetes\.io\/egress-bandwidth: .* from 1k to 1P/);
+  expect(() => podBandwidth({ 'kubernetes.io/egress-bandwidth': text })).toThrow(
+    /annotation kubernetes\.io\/egress-bandwidth: .* from 1k to 1P/,
+  );
 });

@@ -45,7 +45,10 @@ describe('vagrant/', () => {
       expect(status).toBe(0);
       const files = (node: string): string[] =>
         readdirSync(join(out, node), { recursive: true, encoding: 'utf8' }).filter((file) => statSync(join(out, node, file)).isFile());
-      expect(files('worker-1').sort()).toEqual(['nodes/worker-1/agent.kubeconfig', 'nodes/worker-1/pod-runner.kubeconfig']);
+      expect(files('worker-1').sort()).toEqual(
+        ['agent.kubeconfig', 'ca.crt', 'pod-runner.crt', 'pod-runner.key', 'pod-runner.kubeconfig'].map((name) => `nodes/worker-1/${name}`),
+      );
+      expect(statSync(join(out, 'worker-1/nodes/worker-1/pod-runner.key')).mode & 0o077).toBe(0);
       expect(files('control')).toContain('pki/apiserver.key');
       for (const file of files('control')) expect(statSync(join(out, 'control', file)).mode & 0o077).toBe(0);
     } finally {

@@ -36,16 +36,23 @@ function selectPage({ cache }: Registry, { info }: ApiRequest, selection: Select
       : expired(`The resourceVersion for the provided list is too old.`);
   }
   const resource = cache.of(info.kind);
-  let objects = revision === now ? resource.list(selection.prefix) : resource.listAt(selection.prefix, revision);
-  if (continueFrom) objects = objects.filter(({ key }) => key.slice(selection.prefix.length) > continueFrom.after);
-  if (selection.filtered) objects = objects.filter((object) => selection.matches(object));
-  const metadata: Page['metadata'] = { resourceVersion: String(revision) };
-  if (limit === 0 || objects.length <= limit) return { objects, metadata };
-  const page = objects.slice(0, limit);
-  metadata.continue = encodeContinue({ revision, after: page.at(-1)!.key.slice(selection.prefix.length) });
-  // With a selector the reference does not count what it has not looked at.
-  if (!selection.filtered) metadata.remainingItemCount = objects.length - limit;
-  return { objects: page, metadata };
+  const after = continueFrom ? selection.prefix + continueFrom.after : '';
+  const objects: CachedObject[] = [];
+  for (const object of resource.objectsAt(selection.prefix, revision, after)) {
+    if (selection.filtered && !selection.matches(object)) continue;
+    // One more than the page holds: there is a next one.
+    if (limit > 0 && objects.length === limit) return nextPage(objects);
+    objects.push(object);
+  }
+  return { objects, metadata: { resourceVersion: String(revision) } };
+
+  function nextPage(page: readonly CachedObject[]): Page {
+    const { key } = page.at(-1)!;
+    const next = encodeContinue({ revision, after: key.slice(selection.prefix.length) });
+    // With a selector the reference does not count what it has not looked at.
+    const remaining = selection.filtered ? {} : { remainingItemCount: resource.countAt(selection.prefix, revision, key) };
+    return { objects: page, metadata: { resourceVersion: String(revision), continue: next, ...remaining } };
+  }
 }
 
 function render(registry: Registry, { info, query, accepted }: ApiRequest, { objects, metadata }: Page): string {

@@ -60,7 +60,9 @@ export async function prepareWatch(registry: Registry, watches: Watches, { info,
       const { resourceVersion: from = 0 } = options;
       const withObjects = options.sendInitialEvents ?? from === 0;
       if (!withObjects && from > 0 && from < cache.oldestRevision(info.kind)) {
-        response.end(errorLine(expired(`too old resource version: ${from} (${cache.oldestRevision(info.kind)})`).status, accepted.encoding));
+        response.end(
+          errorLine(expired(`too old resource version: ${from} (${cache.oldestRevision(info.kind)})`).status, accepted.encoding),
+        );
         return;
       }
       const resource = cache.of(info.kind);

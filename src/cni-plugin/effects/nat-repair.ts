@@ -38,7 +38,8 @@ export function startNatRepair({ conflist, store, hostPorts, nat, clock, log }: 
         await removeNat(record, hostPorts, nat);
         log.info({ containerId: record.containerId, pod: record.pod }, 'released the host ports of a pod that is gone');
       }
-      if (await repairNat(networkOf(options), hostPorts, nat)) log.warn({ network: options.name }, 'put NAT rules back that were missing or changed');
+      if (await repairNat(networkOf(options), hostPorts, nat))
+        log.warn({ network: options.name }, 'put NAT rules back that were missing or changed');
     } catch (error) {
       log.warn({ err: error }, 'cannot look after the NAT rules; trying again');
     }

@@ -4,6 +4,7 @@ import type { CommandRunner } from '../../kernel/command-runner.ts';
 import { operationLines } from '../../kernel/netlink/operation-lines.ts';
 import { startPersistentNetlink } from '../../kernel/netlink/persistent.ts';
 import type { Daemon, DaemonContext } from '../../runtime/daemon.ts';
+import { refuse } from '../add.ts';
 import { isPermanent } from '../errors.ts';
 import { type InvocationOutcome, invoke } from '../invoke.ts';
 import type { CniPorts, LinkPort } from '../ports.ts';
@@ -98,7 +99,7 @@ async function answer({ invocation }: ServiceRequest, ports: CniPorts): Promise<
 function deferring(port: LinkPort, deferred: LinkOperation[]): LinkPort {
   const flush = async (): Promise<void> => {
     const operations = deferred.splice(0);
-    if (operations.length > 0) await port.apply(operations);
+    if (operations.length > 0) refuse(await port.apply(operations), 'the pod');
   };
   return {
     async apply(operations, show = []) {

@@ -39,7 +39,8 @@ export function renderConflist({ network, bridge, mtu, stateDir, podCIDRs, cniVe
     // A pod may reach itself through the service it is a backend of.
     hairpinMode: true,
     ipam: { type: 'podwire-ipam', dataDir: stateDir, ranges },
-    capabilities: { portMappings: true, bandwidth: true },
+    // Not ipRanges: the ranges are the Node's.
+    capabilities: { portMappings: true, bandwidth: true, ips: true, mac: true, dns: true },
   };
   return `${JSON.stringify({ cniVersion, name: network, plugins: [plugin] }, null, 2)}\n`;
 }

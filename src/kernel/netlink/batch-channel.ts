@@ -8,7 +8,7 @@ export interface BatchLineFailure {
 }
 
 /** `ip` itself ended: what was sent may have been done or not. */
-export class BatchChannelError extends Error {
+class BatchChannelError extends Error {
   constructor(detail: string) {
     super(`the running ip ended: ${detail}`);
     this.name = 'BatchChannelError';

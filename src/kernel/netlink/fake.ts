@@ -51,7 +51,9 @@ export function createFakeLinks(): FakeLinks {
   const fake: FakeLinks = {
     onOperation: undefined,
     addNamespace(path) {
-      const lo: FakeLink = { state: { name: 'lo', kind: '', mac: '00:00:00:00:00:00', mtu: 65_536, up: false, promisc: false, addresses: [] } };
+      const lo: FakeLink = {
+        state: { name: 'lo', kind: '', mac: '00:00:00:00:00:00', mtu: 65_536, up: false, promisc: false, addresses: [] },
+      };
       namespaces.set(path, { links: new Map([['lo', lo]]), routes: [], neighbours: new Map() });
     },
     removeNamespace(path) {
@@ -106,7 +108,15 @@ function addLink(
   state: Pick<LinkState, 'name' | 'kind' | 'mac' | 'mtu'> & { master?: string | undefined },
 ): FakeLink {
   const { master, ...rest } = state;
-  const link: FakeLink = { state: { ...rest, up: false, promisc: false, addresses: [], ...(master === undefined ? {} : { master, hairpin: false, isolated: false }) } };
+  const link: FakeLink = {
+    state: {
+      ...rest,
+      up: false,
+      promisc: false,
+      addresses: [],
+      ...(master === undefined ? {} : { master, hairpin: false, isolated: false }),
+    },
+  };
   namespace.links.set(state.name, link);
   return link;
 }

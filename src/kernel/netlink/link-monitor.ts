@@ -9,6 +9,8 @@ export interface LinkEvent {
   /** Links only: administratively up, and the MAC if it has one. */
   readonly up?: boolean;
   readonly mac?: string;
+  /** Addresses only: `10.244.1.1/24`. */
+  readonly address?: string;
 }
 
 /** Tells of every change of a link or address in the network namespace of this process. `onEnd` is called once, also after `close`. */
@@ -47,7 +49,10 @@ export function parseLinkEvent(line: string): LinkEvent | undefined {
   if (!match) return undefined;
   const [, gone, name, separator] = match as unknown as [string, string | undefined, string, string];
   const deleted = gone !== undefined;
-  if (separator !== ':' && separator !== '@') return { name, of: 'address', deleted };
+  if (separator !== ':' && separator !== '@') {
+    const address = / inet6? ([0-9a-f:./]+)/.exec(line)?.[1];
+    return { name, of: 'address', deleted, ...(address === undefined ? {} : { address }) };
+  }
   const flags = /<([A-Z0-9_,-]*)>/.exec(line)?.[1]?.split(',') ?? [];
   const mac = /link\/ether ([0-9a-f:]{17})/.exec(line)?.[1];
   return { name, of: 'link', deleted, up: flags.includes('UP'), ...(mac === undefined ? {} : { mac }) };

@@ -41,7 +41,9 @@ export function operationLines(operation: LinkOperation): string[] {
     case 'delete-route':
       return [`route delete ${routeWords(operation.route)}`];
     case 'ensure-neighbour':
-      return [`neigh replace ${operation.address.text} lladdr ${operation.mac} dev ${word(operation.device)} nud ${operation.permanent ? 'permanent' : 'reachable'}`];
+      return [
+        `neigh replace ${operation.address.text} lladdr ${operation.mac} dev ${word(operation.device)} nud ${operation.permanent ? 'permanent' : 'reachable'}`,
+      ];
     case 'forget-neighbour':
       // `neigh delete` of an unknown neighbour ends the whole batch (iproute2 6.1 calls exit); a flush that matches nothing does not.
       return [`neigh flush to ${operation.address.text} dev ${word(operation.device)}`];

@@ -9,7 +9,10 @@ export interface IpLink {
   readonly master?: string;
   readonly address?: string;
   readonly ifalias?: string;
-  readonly linkinfo?: { readonly info_kind?: string; readonly info_slave_data?: { readonly hairpin?: boolean; readonly isolated?: boolean } };
+  readonly linkinfo?: {
+    readonly info_kind?: string;
+    readonly info_slave_data?: { readonly hairpin?: boolean; readonly isolated?: boolean };
+  };
   readonly addr_info?: readonly {
     readonly local?: string;
     readonly prefixlen?: number;

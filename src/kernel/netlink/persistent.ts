@@ -1,4 +1,4 @@
-import type { LinkOperation, LinkOutcome, LinkState } from '../../dataplane/links.ts';
+import { linkAddressText, type LinkOperation, type LinkOutcome, type LinkState } from '../../dataplane/links.ts';
 import type { PipedParts } from '../piped-process.ts';
 import { createBatchChannel } from './batch-channel.ts';
 import { createLinkDeletions } from './link-deletions.ts';
@@ -37,7 +37,10 @@ export async function startPersistentNetlink(parts: PipedParts): Promise<Persist
     if (lasting.observe(event)) channel.restart();
   };
   let monitor: LinkMonitor | undefined;
-  const watch = async (): Promise<void> => {
+  let watching: Promise<void> | undefined;
+  let closed = false;
+  const watch = (): Promise<void> => (watching ??= startWatching().finally(() => (watching = undefined)));
+  async function startWatching(): Promise<void> {
     try {
       monitor = await startLinkMonitor(parts, settle, () => {
         // Nothing is known any more of what happened since.
@@ -47,9 +50,9 @@ export async function startPersistentNetlink(parts: PipedParts): Promise<Persist
       });
       deletions.watched();
     } catch {
-      monitor = undefined;
+      // It works without, only slower; the next call tries again.
     }
-  };
+  }
   await watch();
 
   async function applyFast(operations: readonly LinkOperation[], show: readonly string[]): Promise<LinkOutcome | undefined> {
@@ -81,7 +84,7 @@ export async function startPersistentNetlink(parts: PipedParts): Promise<Persist
 
   return {
     async apply(operations, show = []) {
-      if (!monitor) await watch();
+      if (!monitor && !closed) await watch();
       const bridge = operations.find(({ op }) => op === 'ensure-bridge');
       const name = bridge?.op === 'ensure-bridge' ? bridge.name : '';
       // Of many who meet a bridge that is not known, one makes its acquaintance.
@@ -99,6 +102,7 @@ export async function startPersistentNetlink(parts: PipedParts): Promise<Persist
     read: (links) => single.read(links),
     readPorts: (bridge) => single.readPorts(bridge),
     close() {
+      closed = true;
       channel.close();
       deletions.close();
       monitor?.close();
@@ -142,9 +146,9 @@ function createLastingLinks() {
       return device !== undefined && done.get(device)?.has(operationLines(operation).join('\n')) === true;
     },
     remember(operations: readonly LinkOperation[], shown: ReadonlyMap<string, LinkState>): void {
-      for (const { op, name } of operations.filter((operation) => operation.op === 'ensure-bridge')) {
+      for (const name of operations.flatMap((operation) => (operation.op === 'ensure-bridge' ? [operation.name] : []))) {
         const link = shown.get(name);
-        if (op !== 'ensure-bridge' || link?.kind !== 'bridge' || !link.up) continue;
+        if (link?.kind !== 'bridge' || !link.up) continue;
         links.set(name, link);
         const lines = operations
           .filter((operation) => deviceOf(operation) === name)
@@ -153,14 +157,20 @@ function createLastingLinks() {
       }
     },
     /** Forgets what the event makes doubtful. True when something was forgotten. */
-    observe({ name, of, deleted, up, mac }: LinkEvent): boolean {
-      const known = links.get(name);
-      if (!known) return false;
-      const same = !deleted && (of === 'address' || (up !== false && (mac === undefined || mac === known.mac)));
-      return same ? false : lose(name);
+    observe(event: LinkEvent): boolean {
+      const known = links.get(event.name);
+      if (!known || (event.of === 'address' ? sameAddresses(known, event) : sameLink(known, event))) return false;
+      return lose(event.name);
     },
     forget(): void {
       for (const name of [...links.keys()]) lose(name);
     },
   };
 }
+
+const sameLink = (known: LinkState, { deleted, up, mac }: LinkEvent): boolean =>
+  !deleted && up !== false && (mac === undefined || mac === known.mac);
+
+/** The kernel gives links their link-local addresses by itself. */
+const sameAddresses = ({ addresses }: LinkState, { deleted, address = '' }: LinkEvent): boolean =>
+  address.startsWith('fe80:') || (!deleted && addresses.some((had) => linkAddressText(had) === address));

@@ -29,7 +29,7 @@ export interface CniNode {
     options?: { config?: object; environment?: Record<string, string>; containerId?: string },
   ): Promise<CniAnswer>;
   /** Starts it and gives the running process; standard input is written. */
-  start(command: string, pod: string): ReturnType<typeof spawn>;
+  start(command: string, pod: string, config?: object): ReturnType<typeof spawn>;
   /** Runs a program in the node, or in a pod. Returns standard output; throws when it fails. */
   exec(words: string, pod?: string): string;
   /** Links of the node except loopback. */
@@ -110,10 +110,10 @@ export function createCniNode(label: string, program: (dataDir: string) => strin
         child.stdin!.on('error', () => {});
         child.stdin!.end(JSON.stringify({ ...config, ...options.config }));
       }),
-    start(command, pod) {
+    start(command, pod, over = {}) {
       const child = spawn('nsenter', inNode, { env: environmentOf(command, pod), stdio: ['pipe', 'ignore', 'ignore'] });
       child.stdin.on('error', () => {});
-      child.stdin.end(JSON.stringify(config));
+      child.stdin.end(JSON.stringify({ ...config, ...over }));
       return child;
     },
     exec: (words, pod) =>

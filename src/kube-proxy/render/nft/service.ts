@@ -78,7 +78,7 @@ function addFirewall(port: ServicePortModel, { family }: NftRenderContext, part:
 }
 
 /** As much of `namespace/name/protocol/port` as a chain's name may hold, after a hash that tells equal beginnings apart; as kube-proxy names them. */
-export const nameOf = (port: ServicePortModel): string => {
+const nameOf = (port: ServicePortModel): string => {
   const [namespace = '', rest = ''] = port.service.split('/');
   const portName = port.name.slice(port.service.length + 1);
   return `${shortHash(port.name + lower(port.protocol))}-${namespace}/${rest}/${lower(port.protocol)}/${portName}`.slice(0, 100);
@@ -87,7 +87,7 @@ export const nameOf = (port: ServicePortModel): string => {
 const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8).toUpperCase();
 
 /** Rules for what comes to an outer address, before it is balanced over `outside`; `inside` has all endpoints. */
-export function externalRules(port: ServicePortModel, context: NftRenderContext, inside: string, outside: string | undefined): NftRule[] {
+function externalRules(port: ServicePortModel, context: NftRenderContext, inside: string, outside: string | undefined): NftRule[] {
   const masquerade = { do: 'set-mark-bits', bits: context.mark } as const;
   if (port.externalPolicy === 'Cluster') return [rule([], undefined, [masquerade]), rule([], goto(inside))];
   const rules: NftRule[] = [];

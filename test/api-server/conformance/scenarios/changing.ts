@@ -86,6 +86,7 @@ export const changing: readonly Scenario[] = [
   },
   {
     name: 'edits and replaces',
+    ends: true,
     files: { 'cm.json': configMap({ a: 'one' }), 'changed.json': configMap({ a: '2' }), 'new.json': configMap({ a: 'nine' }, 'new') },
     steps: [
       { run: 'create -f cm.json', stdout: /created/ },

@@ -6,6 +6,7 @@ const finalized = (name: string) => ({ ...configMap({}, name), metadata: { name,
 export const deleting: readonly Scenario[] = [
   {
     name: 'deletes with each way of cascading',
+    ends: true,
     files: { 'web.json': deployment },
     steps: [
       { run: 'create -f web.json', stdout: /created/ },

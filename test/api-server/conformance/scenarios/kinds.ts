@@ -49,10 +49,12 @@ const throughItsLife = (all: readonly Example[]): Pick<Scenario, 'files' | 'step
 export const kinds: readonly Scenario[] = [
   {
     name: 'takes, shows, describes, applies and deletes an object of every namespaced kind',
+    ends: true,
     ...throughItsLife(examples.filter(({ clusterScoped }) => !clusterScoped)),
   },
   {
     name: 'takes, shows, describes, applies and deletes an object of every cluster-scoped kind',
+    ends: true,
     ...throughItsLife(examples.filter(({ clusterScoped }) => clusterScoped)),
   },
   {

@@ -15,6 +15,7 @@ const three = [
 export const reading: readonly Scenario[] = [
   {
     name: 'gets in every form',
+    ends: true,
     steps: [
       { run: 'get configmaps -l no=such', stdout: '', stderr: 'No resources found in @ns namespace.\n' },
       { run: 'create -f -', stdin: three, stdout: /a created/ },

@@ -56,7 +56,8 @@ export const workloads: readonly Scenario[] = [
         stdout: /^deployment.apps\/web with revision #2\nPod Template:\n[^]*Image:\tregistry\.test\/web:2\n/,
       },
       { run: 'rollout undo deployment/web', stdout: 'deployment.apps/web rolled back\n' },
-      { run: 'rollout status deployment web --timeout=30s --revision=3', stdout: /successfully rolled out\n$/ },
+      // kubectl refuses until the controller has written the revision.
+      { run: 'rollout status deployment web --timeout=30s --revision=3', stdout: /successfully rolled out\n$/, eventually: true },
       { run: "get deployment web -o jsonpath='{.spec.template.spec.containers[0].image}'", stdout: 'registry.test/web:1' },
       { run: 'rollout undo deployment/web --to-revision=2', stdout: 'deployment.apps/web rolled back\n' },
       { run: 'rollout undo deployment/web --to-revision=99', exit: 1, stderr: /unable to find specified revision 99 in history/ },
