@@ -119,6 +119,7 @@ void t.test('the node agent does the same: mode ptp, another IPAM plugin, enable
   const node = createCniAgentNode('options-agent');
   t.teardown(() => node.close());
   await node.startAgent();
+  node.exec('ip address add 192.0.2.1/32 dev lo');
   // What is done now, the agent does.
   rmSync(join(node.binDir, 'podwire-cni.standalone'));
   const ptp = { mode: 'ptp', bridge: undefined, isDefaultGateway: undefined, hairpinMode: undefined };
