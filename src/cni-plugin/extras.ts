@@ -1,9 +1,9 @@
 import type { LinkAddress } from '../dataplane/links.ts';
 import { qdiscDifference, type RootQdisc, type TokenBucket } from '../dataplane/qdisc.ts';
-import type { AddressOwner } from '../ipam/index.ts';
+import type { AddressOwner, ReservationStore } from '../ipam/index.ts';
 import { prefixOf } from '../net/index.ts';
 import type { Bandwidth } from './bandwidth.ts';
-import type { HostPortRecord, HostPortStore } from './host-port-claims.ts';
+import type { HostPortRecord } from './host-port-claims.ts';
 import type { Attachment } from './input.ts';
 import { hostLinkName } from './names.ts';
 import { applyNat, collectNat, type NatPorts, removeNat } from './nat.ts';
@@ -24,7 +24,7 @@ export interface QdiscPort {
 export interface ExtrasPorts {
   readonly nat: NatPorts;
   /** Claims on the node's ports, for all networks with this data folder. */
-  openHostPorts(dataDir: string): HostPortStore;
+  openHostPorts(dataDir: string): ReservationStore;
   /** Of the pod's namespace at the path; of the node's without one. */
   qdiscs(netns?: string): QdiscPort;
   /** May packets of 127.0.0.0/8 pass the link? `net.ipv4.conf.LINK.route_localnet` of the node; undefined when there is no such link. */

@@ -1,21 +1,7 @@
-import { type AddressOwner, ownerKey, sameOwner } from '../ipam/index.ts';
+import { type AddressOwner, ownerKey, type ReservationStore, sameOwner } from '../ipam/index.ts';
 import { tryParseAddress } from '../net/index.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import { type HostPort, hostPortText } from './port-maps.ts';
-
-/** Where host ports are claimed: a claim is exclusive among all processes of the node. `storage/claim-files` is one. */
-export interface HostPortStore {
-  readOwner(key: string): string | undefined;
-  writeOwner(key: string, record: string): void;
-  removeOwner(key: string): void;
-  owners(): string[];
-  claim(key: string, name: string): boolean;
-  readClaim(name: string): string | undefined;
-  release(name: string): void;
-  claims(): string[];
-  readNote(name: string): string | undefined;
-  writeNote(key: string, name: string, text: string): void;
-}
 
 /** Who has host ports, and which; written down before the kernel is told of them, and removed after. */
 export interface HostPortRecord extends AddressOwner {
@@ -37,7 +23,7 @@ const claimName = (hostPort: HostPort): string => `${portName(hostPort)}${hostPo
  * each other, as in Kubernetes. An owner that holds some already (an ADD that was killed) keeps them.
  * @throws CniError 106 naming the port and both pods; the store's own errors
  */
-export function claimHostPorts(store: HostPortStore, record: HostPortRecord): void {
+export function claimHostPorts(store: ReservationStore, record: HostPortRecord): void {
   const key = ownerKey(record);
   store.writeOwner(key, JSON.stringify(record));
   try {
@@ -60,7 +46,7 @@ function clashes(claim: string, hostPort: HostPort): boolean {
   return family === familyOf(hostPort) && (at.startsWith('any') || hostPort.hostIP === undefined);
 }
 
-function refuseForeign(store: HostPortStore, record: HostPortRecord, hostPort: HostPort, name: string): void {
+function refuseForeign(store: ReservationStore, record: HostPortRecord, hostPort: HostPort, name: string): void {
   const holder = decodeHostPorts(store.readClaim(name));
   if (holder && sameOwner(holder, record)) return;
   throw new CniError(
@@ -74,18 +60,18 @@ const ownerText = ({ pod, containerId, ifname }: HostPortRecord): string =>
   pod === undefined ? `container ${containerId} (${ifname})` : `pod ${pod} (container ${containerId}, ${ifname})`;
 
 /** Undefined when the owner has none. */
-export const readHostPorts = (store: HostPortStore, owner: AddressOwner): HostPortRecord | undefined =>
+export const readHostPorts = (store: ReservationStore, owner: AddressOwner): HostPortRecord | undefined =>
   decodeHostPorts(store.readOwner(ownerKey(owner)));
 
 /** Announces a release, so that nobody puts the ports back into the kernel. Returns the record; undefined when the owner has none. */
-export function beginHostPortRelease(store: HostPortStore, owner: AddressOwner): HostPortRecord | undefined {
+export function beginHostPortRelease(store: ReservationStore, owner: AddressOwner): HostPortRecord | undefined {
   const record = readHostPorts(store, owner);
   if (record?.state === 'reserved') store.writeOwner(ownerKey(owner), JSON.stringify({ ...record, state: 'releasing' }));
   return record;
 }
 
 /** Gives back what the owner holds. Repeatable. */
-export function releaseHostPorts(store: HostPortStore, owner: AddressOwner): void {
+export function releaseHostPorts(store: ReservationStore, owner: AddressOwner): void {
   for (const hostPort of readHostPorts(store, owner)?.hostPorts ?? []) {
     const holder = decodeHostPorts(store.readClaim(claimName(hostPort)));
     if (holder && sameOwner(holder, owner)) store.release(claimName(hostPort));
@@ -94,7 +80,7 @@ export function releaseHostPorts(store: HostPortStore, owner: AddressOwner): voi
 }
 
 /** The records of a network. */
-export const listHostPorts = (store: HostPortStore, network: string): HostPortRecord[] =>
+export const listHostPorts = (store: ReservationStore, network: string): HostPortRecord[] =>
   store.owners().flatMap((key) => {
     const record = decodeHostPorts(store.readOwner(key));
     return record?.network === network ? [record] : [];

@@ -1,7 +1,7 @@
 import type { NftTable, NftTransaction } from '../dataplane/nft.ts';
 import { printNftTransaction } from '../dataplane/nft-print.ts';
-import type { AddressOwner } from '../ipam/index.ts';
-import { type HostPortStore, readHostPorts } from './host-port-claims.ts';
+import type { AddressOwner, ReservationStore } from '../ipam/index.ts';
+import { readHostPorts } from './host-port-claims.ts';
 import type { NatPorts } from './nat.ts';
 import { compileNatTable, type NatNetwork, natTableName } from './nat-table.ts';
 import { repairTransaction } from './nat-transactions.ts';
@@ -18,7 +18,7 @@ export async function checkNat(
   network: NatNetwork,
   owner: AddressOwner,
   wanted: readonly HostPort[],
-  store: HostPortStore,
+  store: ReservationStore,
   { nft }: NatPorts,
 ): Promise<NatDifference[]> {
   const claimed = readHostPorts(store, owner)?.hostPorts ?? [];

@@ -1,11 +1,10 @@
 import type { NftFamily, NftTable, NftTransaction } from '../dataplane/nft.ts';
-import type { AddressOwner } from '../ipam/index.ts';
+import type { AddressOwner, ReservationStore } from '../ipam/index.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import {
   beginHostPortRelease,
   claimHostPorts,
   type HostPortRecord,
-  type HostPortStore,
   listHostPorts,
   readHostPorts,
   releaseHostPorts,
@@ -46,14 +45,14 @@ const trustedFor = 60_000;
 
 const noteName = (network: string): string => `network-${network}`;
 
-function isInPlace(store: HostPortStore, network: NatNetwork, { nodeNamespace, now }: NatPorts): boolean {
+function isInPlace(store: ReservationStore, network: NatNetwork, { nodeNamespace, now }: NatPorts): boolean {
   const [stamp, text] = (store.readNote(noteName(network.name)) ?? '').split('\n');
   const [inode, at] = (stamp ?? '').split(' ').map(Number);
   const age = now() - (at ?? 0);
   return inode === nodeNamespace && age >= 0 && age < trustedFor && text === JSON.stringify(network);
 }
 
-function stamp(store: HostPortStore, key: string, network: NatNetwork, { nodeNamespace, now }: NatPorts): void {
+function stamp(store: ReservationStore, key: string, network: NatNetwork, { nodeNamespace, now }: NatPorts): void {
   store.writeNote(key, noteName(network.name), `${nodeNamespace} ${now()}\n${JSON.stringify(network)}\n`);
 }
 
@@ -63,7 +62,7 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
  * Puts the network's rules and the pod's host ports in place. No process when there are no host ports and the rules were seen a short time ago.
  * @throws CniError 106 for a host port that another pod has; what nft throws
  */
-export async function applyNat(network: NatNetwork, record: HostPortRecord, store: HostPortStore, ports: NatPorts): Promise<void> {
+export async function applyNat(network: NatNetwork, record: HostPortRecord, store: ReservationStore, ports: NatPorts): Promise<void> {
   const { hostPorts } = record;
   // An ADD that was killed may have had others.
   const before = readHostPorts(store, record)?.hostPorts;
@@ -112,7 +111,7 @@ function udpPorts(hostPorts: readonly HostPort[]): UdpPort[] {
 }
 
 /** Takes an attachment's host ports out of the kernel, then gives them back. Repeatable; no process when there are none. */
-export async function removeNat(owner: AddressOwner, store: HostPortStore, ports: NatPorts): Promise<void> {
+export async function removeNat(owner: AddressOwner, store: ReservationStore, ports: NatPorts): Promise<void> {
   const record = beginHostPortRelease(store, owner);
   if (record) {
     await removeElements(record, ports);
@@ -144,7 +143,7 @@ export async function collectNat(
   network: NatNetwork,
   isKept: (owner: AddressOwner) => boolean,
   isUsed: () => boolean,
-  store: HostPortStore,
+  store: ReservationStore,
   ports: NatPorts,
 ): Promise<void> {
   for (const record of listHostPorts(store, network.name)) if (!isKept(record)) await removeNat(record, store, ports);
@@ -179,7 +178,7 @@ async function ignoreMissing(work: Promise<unknown>): Promise<void> {
  * Makes the network's table again what its attachments need; for the agent, from time to time. Without ipMasq and host ports there is nothing to
  * have. Returns whether something had to be repaired.
  */
-export async function repairNat(network: NatNetwork, store: HostPortStore, ports: NatPorts): Promise<boolean> {
+export async function repairNat(network: NatNetwork, store: ReservationStore, ports: NatPorts): Promise<boolean> {
   const reserved = (): HostPort[] =>
     listHostPorts(store, network.name).flatMap(({ state, hostPorts }) => (state === 'reserved' ? hostPorts : []));
   if (!network.ipMasq && reserved().length === 0) return false;

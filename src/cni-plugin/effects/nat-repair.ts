@@ -3,7 +3,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/log.ts';
 import { networkOf } from '../extras.ts';
 import { asObject, listField } from '../fields.ts';
-import { type HostPortStore, listHostPorts } from '../host-port-claims.ts';
+import { listHostPorts } from '../host-port-claims.ts';
 import { type NatPorts, removeNat, repairNat } from '../nat.ts';
 import { parseOptions, type PluginOptions } from '../options.ts';
 
@@ -15,7 +15,7 @@ export interface NatRepairParts {
   readonly conflist: () => string | undefined;
   /** Reservations of the network. */
   readonly store: ReservationStore;
-  readonly hostPorts: HostPortStore;
+  readonly hostPorts: ReservationStore;
   readonly nat: NatPorts;
   readonly clock: Clock;
   readonly log: Logger;

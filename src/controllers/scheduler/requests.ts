@@ -1,4 +1,5 @@
 import type { Container, Node, Pod } from '../../objects/client.ts';
+import { quantityNanos } from '../../objects/quantity.ts';
 
 /** What a pod asks of a node, or a node has: thousandths of a CPU, bytes, pods, and whatever else nodes may offer, by name. */
 export interface Amounts {
@@ -29,30 +30,10 @@ function combine(
   return Object.fromEntries([...new Set([...x, ...y])].map((name) => [name, merge(a[name] ?? 0, b[name] ?? 0)]));
 }
 
-const suffixes: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
 /** Reads a resource.Quantity, such as `100m`, `1.5Gi` or `2e3`, as a plain number. Undefined when it is none. */
 export function parseQuantity(text: string | number): number | undefined {
-  const match = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)$/.exec(String(text));
-  if (!match) return undefined;
-  return Number(match[1] + (match[2] ?? '')) * (suffixes[match[3] ?? ''] ?? 1);
+  const nanos = quantityNanos(text);
+  return nanos === undefined ? undefined : Number(nanos) / 1e9;
 }
 
 interface WithResources extends Container {
