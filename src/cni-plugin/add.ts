@@ -1,7 +1,7 @@
 import { diffNamespace } from '../dataplane/links-diff.ts';
 import { type LinkFailure, type LinkOperation, type LinkOutcome, type LinkState, linkAddressText } from '../dataplane/links.ts';
 import { beginRelease, holdsReservation, readReservation, type ReservationRecord, type ReservationStore } from '../ipam/index.ts';
-import { addressesInTheWay, unusableAddresses } from './bridge-addresses.ts';
+import { addressesInTheWay } from './bridge-addresses.ts';
 import { type AttachmentPlan, compileAttachment } from './compile.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import { applyExtras, compileExtras, removeExtras } from './extras.ts';
@@ -106,7 +106,7 @@ const detection = { interval: 50, limit: 6_000 } as const;
 async function waitForDuplicateDetection({ pod: { name } }: AttachmentPlan, pod: LinkPort, ports: CniPorts): Promise<void> {
   for (let waited = 0; ; waited += detection.interval) {
     const link = (await pod.read([name])).links.get(name);
-    const unusable = link ? unusableAddresses(link) : [];
+    const unusable = link?.unusable ?? [];
     if (unusable.length === 0) return;
     const duplicate = unusable.find(({ reason }) => reason === 'duplicate');
     if (duplicate || waited >= detection.limit)

@@ -1,4 +1,4 @@
-import { type LinkAddress, type LinkState, linkAddressText } from '../dataplane/links.ts';
+import { type LinkAddress, linkAddressText } from '../dataplane/links.ts';
 import { prefixOf, prefixesOverlap } from '../net/index.ts';
 
 /**
@@ -17,7 +17,3 @@ export function addressesInTheWay(actual: readonly LinkAddress[], gateways: read
       ),
   );
 }
-
-/** Addresses of the pod that duplicate address detection holds back. The kernel's own link-local address is not waited for. */
-export const unusableAddresses = ({ unusable = [] }: LinkState): NonNullable<LinkState['unusable']> =>
-  unusable.filter(({ address }) => !/^fe[89ab]/.test(address.text));

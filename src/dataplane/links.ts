@@ -42,7 +42,7 @@ export interface LinkState {
   /** Takes every frame, whoever it is for, because somebody asked for that. Absent: not known. */
   readonly promisc?: boolean;
   readonly addresses: readonly LinkAddress[];
-  /** IPv6 addresses that may not be used yet, or ever: duplicate address detection has not ended, or found another host. */
+  /** IPv6 addresses, but for link-local ones, that may not be used yet, or ever: duplicate address detection has not ended, or found another host. */
   readonly unusable?: readonly { readonly address: Address; readonly reason: 'tentative' | 'duplicate' }[];
 }
 

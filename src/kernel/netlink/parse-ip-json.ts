@@ -33,10 +33,13 @@ export interface IpRoute {
   readonly metrics?: readonly { readonly mtu?: number; readonly advmss?: number }[];
 }
 
+/** fe80::/10: the kernel's own, which it also detects duplicates of. */
+const isLinkLocal = (text: string): boolean => /^fe[89ab]/i.test(text);
+
 export function parseLink(link: IpLink): LinkState {
   const { info_kind: kind = '', info_slave_data: port } = link.linkinfo ?? {};
   const unusable = (link.addr_info ?? []).flatMap(({ local, tentative, dadfailed }) =>
-    local === undefined || !(tentative || dadfailed)
+    local === undefined || !(tentative || dadfailed) || isLinkLocal(local)
       ? []
       : [{ address: parseAddress(local), reason: dadfailed ? ('duplicate' as const) : ('tentative' as const) }],
   );
