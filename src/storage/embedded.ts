@@ -1,5 +1,7 @@
 import {
   claimFolder,
+  createDiskPace,
+  type DiskPace,
   migrateHistory,
   openTables,
   readCounters,
@@ -29,6 +31,8 @@ export interface EmbeddedStoreOptions {
   /** How many revisions the history keeps at least. Default 10,000. */
   readonly historyRevisions?: number;
   readonly history?: Partial<HistoryLimits>;
+  /** Milliseconds from any moment on, by which commits are timed; the process's own clock when it is not given. */
+  readonly now?: () => number;
 }
 
 interface Pending {
@@ -59,10 +63,10 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const limits = { ...defaultHistory, revisions: historyRevisions, ...options.history };
   const ledger = createHistoryLedger(limits, { long: compacted, short: compactedShort });
   for (const { key, value } of tables.history.getRange()) ledger.add(key, toEvents(key, value));
-  return createStore(tables, folder, ledger);
+  return createStore(tables, folder, ledger, createDiskPace(options.now ?? (() => performance.now())));
 }
 
-function createStore(tables: Tables, folder: string, ledger: HistoryLedger): Store {
+function createStore(tables: Tables, folder: string, ledger: HistoryLedger, pace: DiskPace): Store {
   const { env, values, history } = tables;
   const subscribers = createSubscribers();
   const queue: Pending[] = [];
@@ -105,7 +109,7 @@ function createStore(tables: Tables, folder: string, ledger: HistoryLedger): Sto
       if (forget.length > 0) env.readerCheck();
       const { long, short } = ledger.marks;
       const counters = { revision: next, compacted: long, compactedShort: short };
-      await writeTables(tables, { values: overlay, history: changes, forget: [...owed, ...forget], counters }, folder).catch(
+      await writeTables(tables, { values: overlay, history: changes, forget: [...owed, ...forget], counters }, folder, pace).catch(
         (error: unknown) => {
           owed.push(...forget);
           throw error;
