@@ -145,12 +145,15 @@ void t.test('with ipMasq the world sees the address of the node, and neighbours 
   await once(server.stdout, 'data');
   t.equal((await bed.add('a', [], { ipMasq: true })).exitCode, 0);
   t.equal((await bed.add('b', [], { ipMasq: true })).exitCode, 0);
-  t.strictSame(bed.ask('a', 'tcp/192.0.2.99/80', 'tcp/2001:db8::99/80', 'tcp/10.244.1.3/80', 'tcp/fd00:10:244:1::3/80'), [
-    `world ${nodeAddress}`,
-    `world ${nodeAddress6}`,
-    'b 10.244.1.2',
-    'b fd00:10:244:1::2',
-  ]);
+  const wanted = [`world ${nodeAddress}`, `world ${nodeAddress6}`, 'b 10.244.1.2', 'b fd00:10:244:1::2'];
+  const ask = () => bed.ask('a', 'tcp/192.0.2.99/80', 'tcp/2001:db8::99/80', 'tcp/10.244.1.3/80', 'tcp/fd00:10:244:1::3/80');
+  let answers = ask();
+  // The world's link has just come up; its first neighbour solicitation may be lost.
+  for (let tries = 0; tries < 5 && JSON.stringify(answers) !== JSON.stringify(wanted); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    answers = ask();
+  }
+  t.strictSame(answers, wanted);
 });
 
 void t.test('of pods that are added at once each gets its host port; of ADDs that are killed GC leaves nothing', async (t) => {
