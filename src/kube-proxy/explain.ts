@@ -37,11 +37,8 @@ export interface Way {
 
 /** Puts the model's decision beside the ways through the rules. Pure. */
 export function explainFlow(flow: Flow, decision: TrafficDecision, outcomes: readonly Outcome[]): Explanation {
-  const { service, by, backends, outcome, masqueradeBecause } = decision;
+  const { service, by, policy, backends, outcome, masqueradeBecause } = decision;
   const odds = new Map(backends.map((backend) => [backend.text, backend]));
-  const insiders = by !== 'cluster IP' && service?.externalPolicy === 'Local' && backends.some(({ text }) => !isLocal(text, decision));
-  const underLocal =
-    service !== undefined && !insiders && (by === 'cluster IP' ? service.internalPolicy : service.externalPolicy) === 'Local';
   const ways = outcomes.map(({ probability, result }): Way => {
     const { verdict, to, masquerade, path } = result;
     return { odds: probability, verdict, to, masquerade, path };
@@ -49,11 +46,11 @@ export function explainFlow(flow: Flow, decision: TrafficDecision, outcomes: rea
   return {
     flow,
     outcome,
-    ...(service ? { service: service.name, policy: underLocal ? 'Local' : 'Cluster' } : {}),
+    ...(service && policy ? { service: service.name, policy } : {}),
     ...(by ? { by } : {}),
     ...(service?.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
-    endpoints: (service?.endpoints ?? []).map(({ text, nodeName, underCluster, underLocal: local }) => {
-      const reason: EndpointReason = underLocal ? local : underCluster;
+    endpoints: (service?.endpoints ?? []).map(({ text, nodeName, underCluster, underLocal }) => {
+      const reason: EndpointReason = policy === 'Local' ? underLocal : underCluster;
       const used = odds.get(text);
       return {
         endpoint: text,
@@ -68,8 +65,6 @@ export function explainFlow(flow: Flow, decision: TrafficDecision, outcomes: rea
     agrees: JSON.stringify(ofDecision(decision)) === JSON.stringify(ofWays(ways)),
   };
 }
-
-const isLocal = (text: string, { service }: TrafficDecision): boolean => service?.localBackends.some((each) => each.text === text) ?? false;
 
 const verdicts: Readonly<Record<TrafficDecision['outcome'], string>> = {
   balanced: 'dnat',

@@ -1,7 +1,7 @@
 import { type Address, type Family, parseAddress, parsePrefix, prefixContains, type Protocol } from '../net/index.ts';
 import type { NodeFacts } from './input.ts';
 import { type LocalTraffic, localTraffic } from './local-traffic.ts';
-import type { Backend, ProxyModel, ServicePortModel } from './model.ts';
+import type { Backend, ProxyModel, ServicePortModel, TrafficPolicy } from './model.ts';
 import { type ProxyOptions, prefixesOf } from './options.ts';
 
 /** A first packet, as it reaches this node or leaves one of its processes. */
@@ -20,6 +20,8 @@ export interface TrafficDecision {
   readonly service?: ServicePortModel;
   /** By which of its addresses. */
   readonly by?: 'cluster IP' | 'external IP' | 'loadbalancer IP' | 'node port';
+  /** Whose endpoints this flow may use: the service's policy, or Cluster for an insider at an address for outsiders. */
+  readonly policy?: TrafficPolicy;
   /** Equally likely; a client with affinity keeps the one it had. */
   readonly backends: readonly (Backend & { readonly masquerade: boolean })[];
   /** Why the source is replaced on the way to every backend; undefined when it is kept, except by a pod that reaches itself. */
@@ -61,14 +63,15 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   const internal = by === 'cluster IP';
   const ofPods = isLocalTraffic(local, from, flow.in ?? '');
   const ofNode = isNodeAddress(from, setting.addresses);
-  const backends = chooseBackends(service, internal, ofPods || ofNode);
-  const about = { service, by };
+  const policy = policyFor(service, internal, ofPods || ofNode);
+  const backends = backendsUnder(service, policy);
+  const about = { service, by, policy };
   const { mode, nftablesLayout } = setting.options;
   if (mode === 'nftables' && by === 'node port' && !servesNodePorts(to, family, setting)) return untouched;
   if (!service.hasEndpoints) return { outcome: 'rejected', backends: [], ...about };
   if (by === 'node port' && !servesNodePorts(to, family, setting)) {
     // A port without a backend for outsiders is refused on every address of the node, as kube-proxy has it.
-    return chooseBackends(service, false, false).length === 0 ? { outcome: 'dropped', backends: [], ...about } : untouched;
+    return backendsUnder(service, service.externalPolicy).length === 0 ? { outcome: 'dropped', backends: [], ...about } : untouched;
   }
   if (by === 'loadbalancer IP' && !mayUseLoadBalancer(service, from)) return { outcome: 'dropped', backends: [], ...about };
   if (backends.length === 0) return { outcome: 'dropped', backends: [], ...about };
@@ -99,11 +102,14 @@ function reasonAtClusterIP({ masqueradeAll, detectLocalMode }: ProxyOptions, loc
 
 const untouched: TrafficDecision = { outcome: 'untouched', backends: [] };
 
-function chooseBackends(service: ServicePortModel, internal: boolean, insider: boolean): readonly Backend[] {
-  if (internal) return service.internalPolicy === 'Local' ? service.localBackends : service.clusterBackends;
-  // Pods and the node itself reach all endpoints also by an address for outsiders.
-  return service.externalPolicy === 'Local' && !insider ? service.localBackends : service.clusterBackends;
+/** Pods and the node itself reach all endpoints also by an address for outsiders. */
+function policyFor({ internalPolicy, externalPolicy }: ServicePortModel, internal: boolean, insider: boolean): TrafficPolicy {
+  if (internal) return internalPolicy;
+  return insider ? 'Cluster' : externalPolicy;
 }
+
+const backendsUnder = ({ localBackends, clusterBackends }: ServicePortModel, policy: TrafficPolicy): readonly Backend[] =>
+  policy === 'Local' ? localBackends : clusterBackends;
 
 function findService(
   model: ProxyModel,

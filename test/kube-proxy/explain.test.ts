@@ -5,17 +5,18 @@ import { compareModes } from '../../src/kube-proxy/compare-modes.ts';
 import { explainFlow, explanationLines } from '../../src/kube-proxy/explain.ts';
 import { compileProxy, nodeFacts, type ProxyOptionsInput, resolveProxyOptions, resolveTraffic } from '../../src/kube-proxy/index.ts';
 import { nftablesProgrammer } from '../../src/kube-proxy/programmer.ts';
+import type { Service } from '../../src/objects/index.ts';
 import { endpoint, node, service, slice } from './objects.ts';
 
 const addresses = ['192.168.88.12'];
 const flow = { from: '10.244.1.77', to: '10.96.0.20', port: 80, protocol: 'TCP' as const, in: 'podwire0' };
 
-function arrange(given: Partial<ProxyOptionsInput> = {}, endpoints = ['10.244.1.2', '10.244.2.3']) {
+function arrange(given: Partial<ProxyOptionsInput> = {}, endpoints = ['10.244.1.2', '10.244.2.3'], spec: Partial<Service['spec']> = {}) {
   const options = resolveProxyOptions({ nodeName: 'worker-1', mode: 'nftables', clusterCIDRs: ['10.244.0.0/16'], ...given });
   const input = {
     nodeName: 'worker-1',
     node: node(),
-    services: [service({ type: 'NodePort', ports: [{ name: 'http', port: 80, protocol: 'TCP', nodePort: 30_080 }] })],
+    services: [service({ type: 'NodePort', ports: [{ name: 'http', port: 80, protocol: 'TCP', nodePort: 30_080 }], ...spec })],
     endpointSlices: [
       slice([
         ...endpoints.map((address) => endpoint(address, address.startsWith('10.244.1.') ? 'worker-1' : 'worker-2')),
@@ -49,6 +50,22 @@ test('an explanation puts each endpoint with its odds and reason beside the ways
   expect(text).toMatch(
     /prerouting +podwire-proxy cluster-tcp-2 #2: dnat ip to ip daddr \. tcp dport \. numgen random mod 2 map @backends-tcp/,
   );
+});
+
+test('an insider at a node port is under policy Cluster, also when its endpoints happen to be of this node', () => {
+  const { model, facts, options, programmer, rules } = arrange({}, ['10.244.1.2'], { externalTrafficPolicy: 'Local' });
+  const toNodePort = { ...flow, to: '192.168.88.12', port: 30_080 };
+  const setting = { node: facts, options, addresses };
+  const explain = (from: string) => {
+    const packet = { ...toNodePort, from, hook: 'prerouting', protocol: 'tcp' } as const;
+    return explainFlow(
+      { ...toNodePort, from },
+      resolveTraffic(model, { ...toNodePort, from }, setting),
+      programmer.walk(rules, packet, { addresses }),
+    );
+  };
+  expect(explain('10.244.1.77')).toMatchObject({ by: 'node port', policy: 'Cluster', agrees: true });
+  expect(explain('192.0.2.9')).toMatchObject({ by: 'node port', policy: 'Local', agrees: true });
 });
 
 test('rules that do something else than the Services say are told apart', () => {
