@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, credentials } from '@grpc/grpc-js';
 import { configMapBody } from './objects.ts';
-import { freePort, residentMegabytes } from './processes.ts';
+import { freePort } from '../../test/free-port.ts';
+import { residentMegabytes } from './processes.ts';
 import { startEtcd } from './servers.ts';
 
 /** Figures of etcd by itself, under the names that the API servers' figures have. */

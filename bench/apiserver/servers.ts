@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection, encodeRequest, type Endpoint } from './connection.ts';
 import type { BenchCredentials } from './credentials.ts';
-import { cpuSeconds, freePort, residentMegabytes, startProgram, type Program } from './processes.ts';
+import { freePort } from '../../test/free-port.ts';
+import { cpuSeconds, residentMegabytes, startProgram, type Program } from './processes.ts';
 
 /** A running API server, with all the processes it needs. */
 export interface Running {

@@ -1,4 +1,4 @@
-import type { ProxyModel, ServicePortModel } from './model.ts';
+import { addressesOf, type ProxyModel, type ServicePortModel } from './model.ts';
 import { joinHostPort } from '../net/index.ts';
 import { clusterChain, endpointChain, externalChain, firewallChain, localChain } from './chain-names.ts';
 
@@ -35,14 +35,14 @@ export function attributeLines(lines: readonly string[], models: readonly ProxyM
 
 /** `address:port` and `*:nodePort`. */
 export const frontendsOf = (port: ServicePortModel): string[] => [
-  ...[port.clusterIP, ...port.externalIPs, ...port.loadBalancerIPs].map((address) => joinHostPort(address, port.port)),
+  ...addressesOf(port).map((address) => joinHostPort(address, port.port)),
   ...(port.nodePort === undefined ? [] : [`*:${port.nodePort}`]),
 ];
 
 /** Words that stand in the lines of a service port and in no other's. */
 function tokensOf(port: ServicePortModel): string[] {
   const protocol = port.protocol.toLowerCase();
-  const addresses = [port.clusterIP, ...port.externalIPs, ...port.loadBalancerIPs];
+  const addresses = addressesOf(port);
   return [
     ...[clusterChain, localChain, externalChain, firewallChain].map((name) => name(port)),
     ...port.endpoints.map((endpoint) => endpointChain(port, endpoint)),

@@ -57,6 +57,13 @@ export interface ServicePortModel {
   readonly hasEndpoints: boolean;
 }
 
+/** Every address that the port is served at by its own number: for insiders, then for outsiders. */
+export const addressesOf = ({ clusterIP, externalIPs, loadBalancerIPs }: ServicePortModel): string[] => [
+  clusterIP,
+  ...externalIPs,
+  ...loadBalancerIPs,
+];
+
 export interface Backend {
   readonly address: string;
   readonly port: number;

@@ -1,6 +1,6 @@
 import type { TrackedFlow } from '../dataplane/flows.ts';
 import { joinHostPort } from '../net/index.ts';
-import type { ProxyModel, ServicePortModel } from './model.ts';
+import { addressesOf, type ProxyModel, type ServicePortModel } from './model.ts';
 
 // UDP has no end that connection tracking could see: a client that goes on sending from the same port keeps the endpoint it once had,
 // even when that is gone. Such flows must be deleted when an endpoint, a port or a service goes (k/k#125467, #139628, #141371).
@@ -21,7 +21,7 @@ function frontendsOf(model: ProxyModel): UdpFrontends {
   for (const service of model.services) {
     if (service.protocol !== 'UDP') continue;
     const serving = servingOf(service);
-    for (const address of [service.clusterIP, ...service.externalIPs, ...service.loadBalancerIPs]) {
+    for (const address of addressesOf(service)) {
       const key = joinHostPort(address, service.port);
       if (!byAddress.has(key)) byAddress.set(key, serving);
     }

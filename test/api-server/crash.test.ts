@@ -3,18 +3,11 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { request } from 'undici';
 import { expect, it } from 'vitest';
+import { freePort } from '../free-port.ts';
 import { callsTo, cleanup, configMap, inDefault, temporaryFolder } from './harness.ts';
 
 const script = new URL('server-process.ts', import.meta.url).pathname;
 const path = inDefault('configmaps');
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function startProcess(dataDir: string, port: number, listener?: number): Promise<ChildProcess> {
   const stdio = ['ignore', 'pipe', 'inherit', ...(listener === undefined ? [] : [listener])] as ('ignore' | 'pipe' | 'inherit' | number)[];

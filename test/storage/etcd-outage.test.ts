@@ -8,7 +8,8 @@ import { type CompactedError, type Store, StoreError, type StoreEvent } from '..
 import { createEtcdMaintenance } from '../../src/storage/etcd/maintenance.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { cleanup, put, putAt } from './contract.ts';
-import { type EtcdServer, type EtcdServerOptions, freePort, openTestEtcd, startEtcd } from './etcd-server.ts';
+import { type EtcdServer, type EtcdServerOptions, openTestEtcd, startEtcd } from './etcd-server.ts';
+import { freePort } from '../free-port.ts';
 
 async function etcdServer(options?: EtcdServerOptions): Promise<EtcdServer> {
   const etcd = await startEtcd(options);

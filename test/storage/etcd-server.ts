@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { Store } from '../../src/storage/index.ts';
 import { type EtcdStoreOptions, openEtcdStore } from '../../src/storage/etcd/etcd-store.ts';
+import { freePort } from '../free-port.ts';
 
 /** A real etcd of one member on loopback, in a folder of its own. */
 export interface EtcdServer {
@@ -91,14 +91,6 @@ export function openTestEtcd(etcd: EtcdServer, options: Partial<EtcdStoreOptions
     random: Math.random,
     ...options,
   });
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function accepts(port: number): Promise<boolean> {

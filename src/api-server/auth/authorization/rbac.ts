@@ -16,29 +16,21 @@ const kindOf = (plural: string): KindDeclaration =>
 export function startRbac(cache: WatchCache): Rbac {
   const index = new RbacIndex();
   const stops = [
-    follow(
-      cache,
-      kindOf('roles'),
-      (object) => index.putRole(toRole(object)),
-      (namespace, name) => index.deleteRole(namespace, name),
+    ...['roles', 'clusterroles'].map((plural) =>
+      follow(
+        cache,
+        kindOf(plural),
+        (object) => index.putRole(toRole(object)),
+        (namespace, name) => index.deleteRole(namespace, name),
+      ),
     ),
-    follow(
-      cache,
-      kindOf('clusterroles'),
-      (object) => index.putRole(toRole(object)),
-      (namespace, name) => index.deleteRole(namespace, name),
-    ),
-    follow(
-      cache,
-      kindOf('rolebindings'),
-      (object) => index.putBinding(toBinding(object)),
-      (namespace, name) => index.deleteBinding(namespace, name),
-    ),
-    follow(
-      cache,
-      kindOf('clusterrolebindings'),
-      (object) => index.putBinding(toBinding(object)),
-      (namespace, name) => index.deleteBinding(namespace, name),
+    ...['rolebindings', 'clusterrolebindings'].map((plural) =>
+      follow(
+        cache,
+        kindOf(plural),
+        (object) => index.putBinding(toBinding(object)),
+        (namespace, name) => index.deleteBinding(namespace, name),
+      ),
     ),
   ];
   return {
