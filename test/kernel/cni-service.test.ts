@@ -58,7 +58,11 @@ function kernelState(node: CniAgentNode, pod: string, hostLink: string): string 
     node.exec('ip -6 route show table all', pod),
     node.exec(`ip -details addr show dev ${hostLink}`),
     // A neighbour's state is a matter of time and of random timers; that it is known, by which MAC, is not.
-    ...node.exec('ip neigh show dev podwire0').split('\n').filter((line) => line.includes('lladdr')).sort(),
+    ...node
+      .exec('ip neigh show dev podwire0')
+      .split('\n')
+      .filter((line) => line.includes('lladdr'))
+      .sort(),
     node.exec('ip addr show dev podwire0'),
   ].join('\n');
   return text
