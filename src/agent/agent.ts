@@ -5,6 +5,7 @@ import { startDns } from '../dns/daemon.ts';
 import type { CommandRunner } from '../kernel/command-runner.ts';
 import { startProxy } from '../kube-proxy/daemon.ts';
 import type { ClusterCache } from '../kube/cluster-cache.ts';
+import type { EventRecorder } from '../kube/events.ts';
 import { startNetworkPolicies } from '../netpol/daemon.ts';
 import type { Daemon, DaemonContext } from '../runtime/daemon.ts';
 import { systemTcp } from '../transport/tcp.ts';
@@ -18,10 +19,10 @@ import { agentStatus } from './agent-status.ts';
  */
 export async function startAgent(
   options: AgentOptions,
-  deps: { cluster: ClusterCache; runner: CommandRunner },
+  deps: { cluster: ClusterCache; runner: CommandRunner; events?: Pick<EventRecorder, 'record'> },
   context: DaemonContext,
 ): Promise<Daemon> {
-  const { cluster, runner } = deps;
+  const { cluster, runner, events } = deps;
   const { nodeName } = options;
   const started: { stop(): Promise<void> }[] = [];
   const keep = <D extends { stop(): Promise<void> }>(daemon: D): D => {
@@ -37,7 +38,7 @@ export async function startAgent(
     const [cni, bgp, proxy, dns] = await Promise.all([
       startCniInstaller({ nodeName, ...options.cni }, { cluster, runner }, context).then(keep),
       startBgp({ nodeName, ...options.bgp }, { cluster, runner, tcp: systemTcp }, context).then(keep),
-      startProxy({ nodeName, clusterCIDRs: [...options.clusterCIDRs] }, { cluster, runner }, context).then(keep),
+      startProxy({ nodeName, clusterCIDRs: [...options.clusterCIDRs] }, { cluster, runner, ...(events && { events }) }, context).then(keep),
       startDns({ clusterDomain: options.clusterDomain, listenAddresses: [...options.dnsListenAddresses] }, { cluster }, context).then(keep),
     ]);
     // Last: whoever asks it gets a pod that works.

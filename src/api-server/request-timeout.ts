@@ -1,7 +1,5 @@
+import { parseDuration } from '../objects/index.ts';
 import { badRequest } from './status-errors.ts';
-
-const number = String.raw`(?:\d+\.?\d*|\.\d+)`;
-const duration = new RegExp(`^[+-]?(?:0|(?:${number}(?:ns|us|µs|μs|ms|s|m|h))+)$`);
 
 /**
  * Checks the query parameter `timeout`, a duration of Go such as `30s`. Every answer but a watch and the log of a pod comes well within the least
@@ -11,6 +9,6 @@ const duration = new RegExp(`^[+-]?(?:0|(?:${number}(?:ns|us|µs|μs|ms|s|m|h))+
  */
 export function parseRequestTimeout(query: URLSearchParams): void {
   const text = query.get('timeout');
-  if (!text || duration.test(text)) return;
+  if (!text || parseDuration(text) !== undefined) return;
   throw badRequest(`invalid timeout specified in the request URL - time: invalid duration ${JSON.stringify(text.slice(0, 100))}`);
 }

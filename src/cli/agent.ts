@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { startAgent } from '../agent/agent.ts';
 import { systemRunner } from '../kernel/command-runner.ts';
+import { createEventRecorder } from '../kube/events.ts';
 import { daemonCommand, withCluster } from './daemon-command.ts';
 import { address, cidrs, repeatable, wholeNumber } from './flags.ts';
 
@@ -27,7 +28,7 @@ export const command = (): Command =>
     10_256,
     configure,
     (flags, context) =>
-      withCluster(flags, context, `podwire-agent/${flags.nodeName}`, ({ cluster }) =>
+      withCluster(flags, context, `podwire-agent/${flags.nodeName}`, ({ cluster, client }) =>
         startAgent(
           {
             nodeName: flags.nodeName,
@@ -38,7 +39,11 @@ export const command = (): Command =>
             cni: { confDir: flags.cniConfDir, binDir: flags.cniBinDir, stateDir: flags.cniStateDir, mtu: flags.mtu },
             bgp: { holdTime: flags.holdTime, restartTime: flags.restartTime },
           },
-          { cluster, runner: systemRunner },
+          {
+            cluster,
+            runner: systemRunner,
+            events: createEventRecorder({ ...context, client, component: 'podwire-agent', host: flags.nodeName }),
+          },
           context,
         ),
       ),

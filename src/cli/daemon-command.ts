@@ -7,6 +7,7 @@ import { createHealth } from '../runtime/health.ts';
 import { startHealthServer } from '../runtime/health-server.ts';
 import { createLogger } from '../runtime/log.ts';
 import { createMetrics } from '../runtime/metrics.ts';
+import type { PortAnswer } from '../runtime/port-servers.ts';
 import { untilAskedToStop } from '../runtime/shutdown.ts';
 import { type HostPort, hostPort } from './flags.ts';
 
@@ -87,12 +88,13 @@ export function daemonCommand<O>(
   configure(command);
   return command.action(async (options: O & CommonOptions) => {
     const log = createLogger({ name: `podwire-${name}`, level: options.logLevel });
-    const context: DaemonContext = { log, clock: systemClock, metrics: createMetrics(), health: createHealth() };
+    const answers = new Map<string, () => PortAnswer>();
+    const context: DaemonContext = { log, clock: systemClock, metrics: createMetrics(), health: createHealth(), answers };
     const stopping = untilAskedToStop();
     const { host, port } = options.healthBindAddress;
-    const healthServer = await startHealthServer({ host, port }, context.health, context.metrics).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'EADDRINUSE' ? new Error(`port ${port} of ${host} is in use; choose another with --health-bind-address`) : error;
-    });
+    const healthServer = await startHealthServer({ host, port }, context.health, context.metrics, answers).catch(
+      explainPortInUse('--health-bind-address', options.healthBindAddress),
+    );
     const daemon = await start(options, context).catch(async (error: unknown) => {
       // Left open, it would keep the process running.
       await healthServer.close();
@@ -105,3 +107,12 @@ export function daemonCommand<O>(
     process.exit(0);
   });
 }
+
+/** Adds to the error of a port that is taken which flag to change. */
+export const explainPortInUse =
+  (flag: string, { host, port }: HostPort) =>
+  (error: NodeJS.ErrnoException): never => {
+    throw error.code === 'EADDRINUSE'
+      ? new Error(`port ${port} of ${host} is in use; choose another with ${flag}`, { cause: error })
+      : error;
+  };

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../objects/client.ts';
 import { isPort, type Prefix, parsePrefix, tryParseAddress } from '../net/index.ts';
 
 /*
@@ -94,15 +95,11 @@ export const oneOf =
     return found;
   };
 
-const unitMilliseconds = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
-
-/** A duration as Go writes it (`500ms`, `30s`, `1m30s`; h, m, s and ms), in milliseconds. */
+/** A duration as Go writes it (`500ms`, `30s`, `1m30s`), in milliseconds; not below zero. */
 export function duration(text: string): number {
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) throw new InvalidArgumentError('Expected a duration such as 500ms, 30s or 1m30s.');
-  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce(
-    (sum, [, count, unit]) => sum + Number(count) * unitMilliseconds[unit as keyof typeof unitMilliseconds],
-    0,
-  );
+  const milliseconds = parseDuration(text);
+  if (milliseconds === undefined || milliseconds < 0) throw new InvalidArgumentError('Expected a duration such as 500ms, 30s or 1m30s.');
+  return milliseconds;
 }
 
 /** An option whose value is a {@link duration}; `initial` is its default as it is to be shown. */

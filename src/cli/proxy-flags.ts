@@ -1,9 +1,14 @@
 import { hostname } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { ProxyOptionsInput } from '../kube-proxy/index.ts';
+import type { ProxyOptionsInput, ProxySettings } from '../kube-proxy/index.ts';
 import { booleanOption, durationOption, list, wholeNumber } from './flags.ts';
+import { useConfigurationFile } from './proxy-configuration.ts';
 
 export interface ProxyFlags {
+  /** A KubeProxyConfiguration. */
+  readonly config?: string;
+  /** What `config` says, once it was read. */
+  readonly fromFile?: ProxySettings;
   readonly kubeconfig?: string;
   readonly nodeName?: string;
   readonly hostnameOverride?: string;
@@ -22,11 +27,26 @@ export interface ProxyFlags {
   readonly iptablesSyncPeriod: number;
   readonly iptablesVariant: NonNullable<ProxyOptionsInput['iptables']>;
   readonly ipFamilies: ('IPv4' | 'IPv6')[];
+  readonly ipvsScheduler: string;
+  readonly ipvsExcludeCidrs: string[];
+  readonly ipvsStrictArp: boolean;
+  readonly ipvsTcpTimeout: number;
+  readonly ipvsTcpfinTimeout: number;
+  readonly ipvsUdpTimeout: number;
+  readonly conntrackMaxPerCore: number;
+  readonly conntrackMin: number;
+  readonly conntrackTcpTimeoutEstablished: number;
+  readonly conntrackTcpTimeoutCloseWait: number;
+  readonly conntrackTcpBeLiberal: boolean;
+  readonly conntrackUdpTimeout: number;
+  readonly conntrackUdpTimeoutStream: number;
 }
 
 /** The flags that say which node, and how its kernel is programmed. */
 export function configureProxy(command: Command): void {
+  useConfigurationFile(command);
   command
+    .option('--config <file>', 'a KubeProxyConfiguration; what it can say is then not taken from other flags')
     .option('--kubeconfig <file>', 'how to reach the API server')
     .option('--node-name <name>', 'name of the Node object of this machine (default: its host name)')
     .option('--hostname-override <name>', "the same, by kube-proxy's name")
@@ -51,12 +71,44 @@ export function configureProxy(command: Command): void {
     .addOption(durationOption('--iptables-sync-period <duration>', 'how often the kernel is read and repaired', '30s'))
     .addOption(new Option('--iptables-variant <variant>', 'which iptables to drive').choices(['auto', 'nft', 'legacy']).default('auto'))
     .option('--ip-families <families>', 'families to program, with a comma between', families, ['IPv4', 'IPv6']);
+  configureIpvs(command);
+  configureConntrack(command);
 }
 
-/** The proxy's options, as the flags have them. */
+function configureIpvs(command: Command): void {
+  command
+    .option('--ipvs-scheduler <scheduler>', 'how IPVS chooses an endpoint: rr, wrr, lc, wlc, sh, mh and others', 'rr')
+    .option('--ipvs-exclude-cidrs <cidrs>', 'virtual servers in these CIDRs are left alone', list, [])
+    .addOption(booleanOption('--ipvs-strict-arp', 'answer ARP only for addresses of the link asked on', false))
+    .addOption(durationOption('--ipvs-tcp-timeout <duration>', 'of idle IPVS connections; 0 leaves it alone', '0s'))
+    .addOption(durationOption('--ipvs-tcpfin-timeout <duration>', 'of IPVS connections after a FIN; 0 leaves it alone', '0s'))
+    .addOption(durationOption('--ipvs-udp-timeout <duration>', 'of idle IPVS UDP flows; 0 leaves it alone', '0s'));
+}
+
+function configureConntrack(command: Command): void {
+  const entries = wholeNumber(0, 0x7fff_ffff, 'a number of entries');
+  command
+    .option('--conntrack-max-per-core <entries>', 'entries of connection tracking for each core; 0 leaves the limit alone', entries, 32_768)
+    .option('--conntrack-min <entries>', 'entries of connection tracking at least', entries, 131_072)
+    .addOption(durationOption('--conntrack-tcp-timeout-established <duration>', 'of idle connections; 0 leaves it alone', '24h'))
+    .addOption(durationOption('--conntrack-tcp-timeout-close-wait <duration>', 'of connections in CLOSE_WAIT; 0 leaves it alone', '1h'))
+    .addOption(booleanOption('--conntrack-tcp-be-liberal', 'let packets out of their TCP window pass', false))
+    .addOption(durationOption('--conntrack-udp-timeout <duration>', 'of UDP flows without an answer; 0 leaves it alone', '0s'))
+    .addOption(durationOption('--conntrack-udp-timeout-stream <duration>', 'of UDP flows with answers; 0 leaves it alone', '0s'));
+}
+
+/** The proxy's options, as the configuration file and the flags have them. */
 export function optionsOf(flags: ProxyFlags): ProxyOptionsInput {
+  const { fromFile } = flags;
   return {
-    nodeName: flags.nodeName ?? flags.hostnameOverride ?? hostname().toLowerCase(),
+    ...optionsOfFlags(flags),
+    ...fromFile?.options,
+    nodeName: flags.nodeName ?? flags.hostnameOverride ?? fromFile?.options.nodeName ?? hostname().toLowerCase(),
+  };
+}
+
+function optionsOfFlags(flags: ProxyFlags): Omit<ProxyOptionsInput, 'nodeName'> {
+  return {
     mode: flags.proxyMode,
     nftablesLayout: flags.nftablesLayout,
     serviceCIDRs: flags.serviceCidr,
@@ -72,6 +124,21 @@ export function optionsOf(flags: ProxyFlags): ProxyOptionsInput {
     minSyncPeriod: flags.iptablesMinSyncPeriod,
     syncPeriod: flags.iptablesSyncPeriod,
     iptables: flags.iptablesVariant,
+    ipvsScheduler: flags.ipvsScheduler,
+    ipvsExcludeCIDRs: flags.ipvsExcludeCidrs,
+    ipvsStrictARP: flags.ipvsStrictArp,
+    ipvsTCPTimeout: flags.ipvsTcpTimeout,
+    ipvsTCPFinTimeout: flags.ipvsTcpfinTimeout,
+    ipvsUDPTimeout: flags.ipvsUdpTimeout,
+    conntrack: {
+      maxPerCore: flags.conntrackMaxPerCore,
+      min: flags.conntrackMin,
+      tcpEstablishedTimeout: flags.conntrackTcpTimeoutEstablished,
+      tcpCloseWaitTimeout: flags.conntrackTcpTimeoutCloseWait,
+      tcpBeLiberal: flags.conntrackTcpBeLiberal,
+      udpTimeout: flags.conntrackUdpTimeout,
+      udpStreamTimeout: flags.conntrackUdpTimeoutStream,
+    },
   };
 }
 

@@ -1,28 +1,36 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import type { CommandRunner } from '../kernel/command-runner.ts';
 import { createConntrack, isMissingTool } from '../kernel/conntrack.ts';
 import { createIptables, type Iptables, IptablesError } from '../kernel/iptables.ts';
 import { createNft } from '../kernel/nft.ts';
 import { writeSysctls } from '../kernel/sysctl.ts';
 import type { ClusterCache } from '../kube/cluster-cache.ts';
+import type { EventRecorder } from '../kube/events.ts';
 import type { Family } from '../net/index.ts';
-import { type EndpointSlice, resources } from '../objects/client.ts';
+import { type EndpointSlice, type KubeObject, resources } from '../objects/client.ts';
 import type { DaemonContext, NodeDaemon } from '../runtime/daemon.ts';
 import type { Logger } from '../runtime/log.ts';
 import { createPortServers } from '../runtime/port-servers.ts';
 import { startSyncLoop } from '../runtime/sync-loop.ts';
+import { conntrackSettings } from './conntrack-settings.ts';
+import { configureConntrack } from './effects/configure-conntrack.ts';
 import { createFamilyLoop, type UdpFlows } from './family-loop.ts';
+import { healthAnswers, isNodeEligible, type ProxyHealth } from './health-answers.ts';
 import { healthCheckAnswers } from './health-checks.ts';
 import type { ProxyInput } from './input.ts';
 import { createProxyMetrics } from './metrics.ts';
 import { type ProxyOptions, type ProxyOptionsInput, resolveProxyOptions } from './options.ts';
 import { type AnyProgrammer, iptablesProgrammer, nftablesProgrammer } from './programmer.ts';
+import { createProblemEvents, healthPortProblems } from './problem-events.ts';
 import { type ProxyReport, reportServices } from './report.ts';
 
 export interface ProxyDependencies {
   readonly cluster: ClusterCache;
   /** Runs iptables, ip6tables, conntrack and sysctl in the node's network namespace. */
   readonly runner: CommandRunner;
+  /** Takes what could not be programmed; without it the log alone tells. */
+  readonly events?: Pick<EventRecorder, 'record'>;
 }
 
 /**
@@ -31,7 +39,7 @@ export interface ProxyDependencies {
  */
 export async function startProxy(
   input: ProxyOptionsInput,
-  { cluster, runner }: ProxyDependencies,
+  { cluster, runner, events }: ProxyDependencies,
   context: DaemonContext,
 ): Promise<NodeDaemon<ProxyReport>> {
   const options = resolveProxyOptions(input);
@@ -41,6 +49,7 @@ export async function startProxy(
   const initial = await Promise.all(programmers.map((programmer) => programmer.read()));
   if (options.mode === 'iptables' && options.localhostNodePorts && options.families.includes('IPv4'))
     await writeSysctls(runner, [['net/ipv4/conf/all/route_localnet', '1']]);
+  await configureConntrack(conntrackSettings(options, availableParallelism()), runner, log);
 
   const metrics = createProxyMetrics(context.metrics);
   const services = cluster.informer(resources.services);
@@ -75,14 +84,24 @@ export async function startProxy(
     return createFamilyLoop({ programmer, flows, options, context, metrics, snapshot, onRestoreFailed, onSynced }, initial[index]!);
   });
   const portServers = createPortServers(log);
+  const problemEvents = createProblemEvents();
+  /** `Service default/web` */
+  const findObject = (text: string): KubeObject | undefined => {
+    const [kind, key = ''] = text.split(' ');
+    return (kind === 'Service' ? services : slices).store.get(key);
+  };
   /** After every sync: what a load balancer hears follows the rules, and never leads them. */
-  const answerHealthChecks = (): Promise<unknown> =>
-    portServers.serve(
-      healthCheckAnswers(
-        families.flatMap((family) => family.model() ?? []),
-        health.live().ok,
-      ),
+  const answerHealthChecks = async (): Promise<void> => {
+    const models = families.flatMap((family) => family.model() ?? []);
+    const closed = await portServers.serve(healthCheckAnswers(models, health.live().ok));
+    const problems = models.flatMap((model) => model.problems);
+    const ports = healthPortProblems(
+      closed,
+      models.flatMap((model) => model.services),
     );
+    metrics.unprogrammed(problems.length + ports.length);
+    for (const note of problemEvents.notesOf([...problems, ...ports], findObject)) events?.record(note);
+  };
   const loops = families.map(({ parts }) => startSyncLoop(parts));
 
   const trigger = (): void => {
@@ -115,6 +134,14 @@ export async function startProxy(
     const late = reports().find(({ problem, lastSync }) => problem !== undefined && clock.now() - (lastSync || startedAt) > patience);
     return late && `IPv${late.family}: ${late.problem}`;
   });
+
+  const proxyHealth = (): ProxyHealth => ({
+    isHealthy: health.live().ok,
+    isNodeEligible: isNodeEligible(nodes.store.get(options.nodeName)),
+    lastUpdated: Math.max(...reports().map(({ lastSync }) => lastSync)),
+    now: clock.now(),
+  });
+  for (const [path, answer] of healthAnswers(proxyHealth, metrics.answered)) context.answers?.set(path, answer);
 
   return {
     async stop() {

@@ -1,4 +1,4 @@
-export type ProxyErrorCode = 'invalid-options';
+export type ProxyErrorCode = 'invalid-options' | 'invalid-configuration';
 
 /** The proxy cannot start. `code` is stable; the message names the option and what to do. */
 export class ProxyError extends Error {

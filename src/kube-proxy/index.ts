@@ -1,4 +1,6 @@
 export { compileProxy, createProxyCompiler } from './compile.ts';
+export { configurationOf, printConfiguration, type ServerSettings } from './configuration/print.ts';
+export { type BindAddress, healthzPort, metricsPort, parseConfiguration, type ProxySettings } from './configuration/settings.ts';
 export { clusterChain, endpointChain, externalChain, firewallChain, localChain } from './chain-names.ts';
 export { ProxyError, type ProxyErrorCode } from './errors.ts';
 export { type NodeFacts, nodeFacts, type ProxyInput } from './input.ts';

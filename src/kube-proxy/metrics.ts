@@ -14,6 +14,10 @@ export interface ProxyMetrics {
   /** Seconds from an endpoint's change, as the controller stamped it, to the kernel. */
   latency(family: Family, seconds: number): void;
   staleFlowsDeleted(family: Family, count: number): void;
+  /** An answer of the health server. */
+  answered(path: '/healthz' | '/livez', code: number): void;
+  /** How many problems there are now: what could not be programmed. */
+  unprogrammed(count: number): void;
 }
 
 /** Registers kube-proxy's metrics, by its names. */
@@ -85,6 +89,14 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
     labelNames,
     registers,
   });
+  const answers = (['healthz', 'livez'] as const).map(
+    (path) => new Counter({ name: name(`proxy_${path}_total`), help: `Answers to /${path}.`, labelNames: ['code'], registers }),
+  );
+  const unprogrammed = new Gauge({
+    name: 'podwire_proxy_unprogrammed',
+    help: 'Fields of Services and EndpointSlices that could not be programmed; events and the log name them.',
+    registers,
+  });
   const label = (family: Family) => ({ ip_family: `IPv${family}` });
   return {
     queued: (seconds) => lastQueued.set(seconds),
@@ -104,6 +116,8 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
     },
     changed: (resource) => (resource === 'services' ? services : endpoints).inc(),
     latency: (family, seconds) => programming.observe(label(family), seconds),
+    answered: (path, code) => answers[path === '/healthz' ? 0 : 1]!.inc({ code }),
+    unprogrammed: (count) => unprogrammed.set(count),
     staleFlowsDeleted: (family, count) => stale.inc(label(family), count),
   };
 }

@@ -41,13 +41,45 @@ export const proxyOptionsSchema = Type.Object(
       default: 'auto',
       description: 'which iptables to drive; auto takes the one that `iptables` stands for',
     }),
+    ipvsScheduler: Type.String({
+      default: 'rr',
+      pattern: '^[a-z]{2,8}$',
+      description: 'how IPVS chooses an endpoint, unless a service says',
+    }),
+    ipvsExcludeCIDRs: Type.Array(Type.String(), { default: [], description: 'virtual servers in these CIDRs are left alone' }),
+    ipvsStrictARP: Type.Boolean({
+      default: false,
+      description: 'answer ARP only for addresses of the link asked on (arp_ignore 1, arp_announce 2)',
+    }),
+    ipvsTCPTimeout: Type.Number({ default: 0, minimum: 0, description: 'of idle IPVS connections, ms; 0 leaves it alone' }),
+    ipvsTCPFinTimeout: Type.Number({ default: 0, minimum: 0, description: 'after a FIN, ms; 0 leaves it alone' }),
+    ipvsUDPTimeout: Type.Number({ default: 0, minimum: 0, description: 'of idle IPVS UDP flows, ms; 0 leaves it alone' }),
+    conntrack: Type.Object(
+      {
+        maxPerCore: Type.Integer({
+          default: 32_768,
+          minimum: 0,
+          description: 'entries of connection tracking for each core; 0 leaves the limit alone',
+        }),
+        min: Type.Integer({ default: 131_072, minimum: 0, description: 'entries of connection tracking at least' }),
+        tcpEstablishedTimeout: Type.Number({ default: 86_400_000, minimum: 0, description: 'ms; 0 leaves it alone, as with the others' }),
+        tcpCloseWaitTimeout: Type.Number({ default: 3_600_000, minimum: 0, description: 'ms' }),
+        tcpBeLiberal: Type.Boolean({ default: false, description: 'let packets out of their TCP window pass' }),
+        udpTimeout: Type.Number({ default: 0, minimum: 0, description: 'ms' }),
+        udpStreamTimeout: Type.Number({ default: 0, minimum: 0, description: 'ms' }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
     lockTimeout: Type.Integer({ default: 5, minimum: 0, maximum: 600, description: 'seconds to wait for the xtables lock' }),
   },
   { additionalProperties: false },
 );
 
 /** What a caller gives: only `nodeName` is required. */
-export type ProxyOptionsInput = Pick<Static<typeof proxyOptionsSchema>, 'nodeName'> & Partial<Static<typeof proxyOptionsSchema>>;
+export type ProxyOptionsInput = Pick<Static<typeof proxyOptionsSchema>, 'nodeName'> &
+  Partial<Omit<Static<typeof proxyOptionsSchema>, 'conntrack'>> & {
+    readonly conntrack?: Partial<Static<typeof proxyOptionsSchema>['conntrack']>;
+  };
 export type ProxyOptions = Readonly<Static<typeof proxyOptionsSchema>>;
 
 /** Fills in the defaults, checks and freezes. @throws ProxyError naming the option and the reason. */
@@ -59,6 +91,7 @@ export function resolveProxyOptions(input: ProxyOptionsInput): ProxyOptions {
   }
   checkCIDRs('serviceCIDRs', options.serviceCIDRs);
   checkCIDRs('clusterCIDRs', options.clusterCIDRs);
+  checkCIDRs('ipvsExcludeCIDRs', options.ipvsExcludeCIDRs);
   if (options.clusterCIDRs.length > new Set(options.clusterCIDRs.map((text) => parsePrefix(text).family)).size) {
     throw new ProxyError('invalid-options', 'proxy option clusterCIDRs: at most one CIDR of each family');
   }

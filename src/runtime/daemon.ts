@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import type { Clock } from './clock.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './log.ts';
+import type { PortAnswer } from './port-servers.ts';
 
 /** What every daemon is given: nothing of this is global. */
 export interface DaemonContext {
@@ -9,6 +10,8 @@ export interface DaemonContext {
   readonly clock: Clock;
   readonly metrics: Registry;
   readonly health: Health;
+  /** What the daemon's health server answers instead of its own, by path; the daemon may fill it. */
+  readonly answers?: Map<string, () => PortAnswer>;
 }
 
 /** A running daemon. */

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { type Health, renderHealth } from './health.ts';
+import type { PortAnswer } from './port-servers.ts';
 
 export interface HealthServerOptions {
   readonly host: string;
@@ -11,15 +12,19 @@ export interface HealthServerOptions {
 
 /**
  * Serves /healthz, /livez, /readyz (200 or 503, `?verbose` lists each check) and /metrics (Prometheus text) of one daemon.
- * Returns the address it listens on and a function that closes it. Rejects with the socket's error, e.g. EADDRINUSE.
+ * A path of `answers` is answered by it instead. Returns the address it listens on and a function that closes it. Rejects with the socket's error,
+ * e.g. EADDRINUSE.
  */
 export async function startHealthServer(
   options: HealthServerOptions,
   health: Health,
   metrics: Registry,
+  answers: ReadonlyMap<string, () => PortAnswer> = new Map(),
 ): Promise<{ address: AddressInfo; close(): Promise<void> }> {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    const answer = answers.get(pathname)?.();
+    if (answer) return void response.writeHead(answer.code, answer.headers).end(answer.body);
     if (pathname === '/metrics') {
       metrics.metrics().then(
         (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),

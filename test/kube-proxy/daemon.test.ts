@@ -4,12 +4,14 @@ import { CommandError, type CommandRunner } from '../../src/kernel/command-runne
 import { createFakeIptables, type FakeIptables } from '../../src/kernel/fake-iptables.ts';
 import { createFakeCluster, type FakeCluster } from '../../src/kube/fake-cluster.ts';
 import { cleanupProxy, startProxy } from '../../src/kube-proxy/daemon.ts';
+import type { EventNote } from '../../src/kube/events.ts';
 import type { ProxyOptionsInput, ProxyReport } from '../../src/kube-proxy/index.ts';
 import { resources } from '../../src/objects/index.ts';
 import type { NodeDaemon } from '../../src/runtime/daemon.ts';
 import { createFakeClock, type FakeClock } from '../../src/runtime/fake-clock.ts';
 import { createHealth, type Health } from '../../src/runtime/health.ts';
 import { silentLogger } from '../../src/runtime/log.ts';
+import type { PortAnswer } from '../../src/runtime/port-servers.ts';
 import { endpoint, node, service, slice } from './objects.ts';
 
 interface World {
@@ -21,10 +23,16 @@ interface World {
   /** Commands other than iptables, in order. */
   readonly commands: string[];
   readonly warnings: string[];
+  readonly events: EventNote[];
+  /** What the health server answers, by path. */
+  readonly answers: Map<string, () => PortAnswer>;
   conntrack: { stdout: string } | 'missing' | 'broken';
   start(options?: Partial<ProxyOptionsInput>): Promise<NodeDaemon<ProxyReport>>;
   runner: CommandRunner;
 }
+
+/** Connection tracking's settings, left alone. */
+const untouched = { maxPerCore: 0, tcpEstablishedTimeout: 0, tcpCloseWaitTimeout: 0 };
 
 const running: NodeDaemon<ProxyReport>[] = [];
 afterEach(async () => {
@@ -44,6 +52,8 @@ function createWorld(): World {
     metrics: new Registry(),
     commands: [],
     warnings: [],
+    events: [],
+    answers: new Map(),
     conntrack: { stdout: '' },
     runner: {
       async run(command, args, options) {
@@ -63,9 +73,9 @@ function createWorld(): World {
       const warn = (_: unknown, text?: string): void => void world.warnings.push(text ?? String(_));
       const watched = Object.assign(Object.create(log) as typeof log, { child: () => watched, warn });
       const daemon = await startProxy(
-        { nodeName: 'worker-1', clusterCIDRs: ['10.244.0.0/16'], ...options },
-        { cluster, runner: world.runner },
-        { log: watched, clock, metrics: new Registry(), health: world.health },
+        { nodeName: 'worker-1', clusterCIDRs: ['10.244.0.0/16'], conntrack: untouched, ...options },
+        { cluster, runner: world.runner, events: { record: (note) => void world.events.push(note) } },
+        { log: watched, clock, metrics: new Registry(), health: world.health, answers: world.answers },
       );
       running.push(daemon);
       return daemon;
@@ -207,6 +217,33 @@ describe('the service proxy', () => {
     await world.clock.advance(40_000);
     expect(world.warnings).toEqual(['cannot program Service default/web: spec.externalIPs[0] "nonsense" is not an IP address']);
     expect(daemon.report().families[0]!.unprogrammed).toHaveLength(1);
+    expect(world.events).toMatchObject([
+      {
+        regarding: { kind: 'Service', metadata: { name: 'web' } },
+        type: 'Warning',
+        reason: 'FailedToProgramService',
+        message: 'spec.externalIPs[0]: "nonsense" is not an IP address',
+      },
+    ]);
+  });
+
+  test('answers /healthz as kube-proxy does, and 503 once the node is to be deleted', async () => {
+    const world = createWorld();
+    await world.start();
+    await world.clock.advance(100);
+    expect(world.answers.get('/healthz')!()).toMatchObject({ code: 200, body: expect.stringContaining('"nodeEligible": true') });
+    const leaving = node();
+    world.cluster.set(resources.nodes, {
+      ...leaving,
+      spec: { ...leaving.spec, taints: [{ key: 'ToBeDeletedByClusterAutoscaler', effect: 'NoSchedule' }] },
+    });
+    expect([world.answers.get('/healthz')!().code, world.answers.get('/livez')!().code]).toEqual([503, 200]);
+  });
+
+  test('sets up connection tracking as it is told', async () => {
+    const world = createWorld();
+    await world.start({ localhostNodePorts: false, conntrack: { ...untouched, udpTimeout: 40_000 } });
+    expect(world.commands).toEqual([expect.stringMatching(/^sh .*net\/netfilter\/nf_conntrack_udp_timeout 40$/)]);
   });
 
   test('sets route_localnet only where node ports are served on 127.0.0.1', async () => {

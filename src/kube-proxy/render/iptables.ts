@@ -119,7 +119,7 @@ function postroutingRules(options: ProxyOptions): KnownRule[] {
 function forwardRules(options: ProxyOptions): KnownRule[] {
   return [
     // A late answer outside of the window would pass without its address being put back, and the client would answer it with RST (k/k#74839).
-    rule([ctstate('INVALID')], drop),
+    ...(options.conntrack.tcpBeLiberal ? [] : [rule([ctstate('INVALID')], drop)]),
     rule([comment('kubernetes forwarding rules'), { match: 'mark', ...masqueradeMark(options) }], accept),
     rule([comment('kubernetes forwarding conntrack rule'), ctstate('RELATED', 'ESTABLISHED')], accept),
   ];
