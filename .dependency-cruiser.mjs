@@ -3,7 +3,7 @@ const effectRooms = 'kernel|kube|transport|storage|runtime|api-server';
 const features = 'ipam|cni-plugin|bgp|kube-proxy|dns|netpol|controllers|pod-runner';
 const composers = 'agent|lab|cli';
 // The files of a feature that may have effects. runtime/ and programs/ of the pod runner, and the effect side of ipam's state, are effects by nature.
-const effectFiles = '(^|/)(daemon|main)\\.ts$|^src/(controllers|pod-runner|cni-plugin|ipam)/(effects|programs|runtime)/';
+const effectFiles = '(^|/)(daemon|main)\\.ts$|^src/(controllers|pod-runner|cni-plugin|ipam|kube-proxy)/(effects|programs|runtime)/';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

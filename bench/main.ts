@@ -1,6 +1,6 @@
 // npm run bench -- NAME [-o text|json] [--rounds N] [--large] [--updates N]
 import { parseArgs } from 'node:util';
-import { type BenchOptions, type Report, toJson, toText } from './table.ts';
+import { type BenchOptions, MissingReferenceError, type Report, toJson, toText } from './table.ts';
 
 interface Benchmark {
   readonly summary: string;
@@ -9,7 +9,9 @@ interface Benchmark {
 
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   'lab-up': { summary: 'from a built checkout to the first answer across nodes', load: () => import('./lab-up.ts') },
+  cni: { summary: 'the CNI plugin, beside bridge + host-local', load: () => import('./cni/index.ts') },
   apiserver: { summary: 'the API server, beside a real one and beside etcd alone', load: () => import('./apiserver/index.ts') },
+  proxy: { summary: "the service proxy, beside kube-proxy's layouts in the same kernel", load: () => import('./proxy/index.ts') },
   'apiserver-soak': { summary: 'whether the API server grows over a million updates', load: () => import('./apiserver/soak.ts') },
 };
 
@@ -22,7 +24,7 @@ ${Object.entries(benchmarks)
 
   -o, --output   text (a table) or json; --json is short for -o json
   --rounds N     how often everything is measured (default 3)
-  --large        apiserver: 100k objects too
+  --large        apiserver: 100k objects too; proxy: kube-proxy's layouts at their full size too
   --updates N    apiserver-soak: how many (default 1000000)
 `;
 
@@ -66,5 +68,11 @@ const updates = wholeNumber('updates', values.updates);
 if (!benchmark || more.length > 0) fail(name ? `no benchmark is called ${JSON.stringify(positionals.join(' '))}` : 'which benchmark?');
 if (values.output !== 'text' && values.output !== 'json') fail(`--output: expected text or json, not ${JSON.stringify(values.output)}`);
 const { bench } = await benchmark.load();
-const report = await bench({ rounds, large: values.large, updates, progress: (text) => process.stderr.write(`${text}\n`) });
+const report = await bench({ rounds, large: values.large, updates, progress: (text) => process.stderr.write(`${text}\n`) }).catch(
+  (error: unknown) => {
+    if (!(error instanceof MissingReferenceError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  },
+);
 process.stdout.write(`${values.json || values.output === 'json' ? toJson(report) : toText(report)}\n`);

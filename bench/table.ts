@@ -49,6 +49,14 @@ export const toJson = ({ name, method, references, rows }: Report): string =>
     2,
   );
 
+/** What a benchmark is measured against is not there; the message says what to install. */
+export class MissingReferenceError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'MissingReferenceError';
+  }
+}
+
 export function toText({ name, method, references, rows }: Report): string {
   const bars = rows.some(({ bar }) => bar);
   const lines = [

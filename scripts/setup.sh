@@ -8,7 +8,7 @@ purpose=${1:-lab}
 packages="iproute2 iptables nftables conntrack curl util-linux iputils-ping ca-certificates"
 case $purpose in
 lab) ;;
-test) packages="$packages bird2 bind9-dnsutils shellcheck vagrant procps etcd-server etcd-client containernetworking-plugins" ;;
+test) packages="$packages bird2 bind9-dnsutils shellcheck vagrant procps etcd-server etcd-client containernetworking-plugins containerd crun podman busybox-static user-mode-linux ipvsadm ipset kmod" ;;
 *)
   echo "setup: unknown purpose '$purpose'; say lab or test" >&2
   exit 2

@@ -14,6 +14,7 @@ export interface ProxyFlags {
   readonly hostnameOverride?: string;
   readonly proxyMode: NonNullable<ProxyOptionsInput['mode']>;
   readonly nftablesLayout: NonNullable<ProxyOptionsInput['nftablesLayout']>;
+  readonly iptablesDispatch: NonNullable<ProxyOptionsInput['iptablesDispatch']>;
   readonly serviceCidr: string[];
   readonly clusterCidr: string[];
   readonly detectLocalMode: NonNullable<ProxyOptionsInput['detectLocalMode']>;
@@ -33,6 +34,9 @@ export interface ProxyFlags {
   readonly ipvsTcpTimeout: number;
   readonly ipvsTcpfinTimeout: number;
   readonly ipvsUdpTimeout: number;
+  readonly ipvsGracefulPeriod: number;
+  readonly ipvsMinSyncPeriod: number;
+  readonly ipvsSyncPeriod: number;
   readonly conntrackMaxPerCore: number;
   readonly conntrackMin: number;
   readonly conntrackTcpTimeoutEstablished: number;
@@ -50,9 +54,14 @@ export function configureProxy(command: Command): void {
     .option('--kubeconfig <file>', 'how to reach the API server')
     .option('--node-name <name>', 'name of the Node object of this machine (default: its host name)')
     .option('--hostname-override <name>', "the same, by kube-proxy's name")
-    .addOption(new Option('--proxy-mode <mode>', 'how to program the kernel').choices(['iptables', 'nftables']).default('iptables'))
+    .addOption(new Option('--proxy-mode <mode>', 'how to program the kernel').choices(['iptables', 'ipvs', 'nftables']).default('iptables'))
     .addOption(
       new Option('--nftables-layout <layout>', "data in maps alone, or kube-proxy's chains").choices(['fast', 'compat']).default('fast'),
+    )
+    .addOption(
+      new Option('--iptables-dispatch <layout>', "kube-proxy's one chain of services, or chains for blocks of addresses (iptables)")
+        .choices(['flat', 'bucketed'])
+        .default('flat'),
     )
     .option('--service-cidr <cidrs>', 'CIDRs of cluster IPs, with a comma between: what no service has is dropped (nftables)', list, [])
     .option('--cluster-cidr <cidrs>', 'pod CIDRs of the cluster, one of each family, with a comma between', list, [])
@@ -82,7 +91,10 @@ function configureIpvs(command: Command): void {
     .addOption(booleanOption('--ipvs-strict-arp', 'answer ARP only for addresses of the link asked on', false))
     .addOption(durationOption('--ipvs-tcp-timeout <duration>', 'of idle IPVS connections; 0 leaves it alone', '0s'))
     .addOption(durationOption('--ipvs-tcpfin-timeout <duration>', 'of IPVS connections after a FIN; 0 leaves it alone', '0s'))
-    .addOption(durationOption('--ipvs-udp-timeout <duration>', 'of idle IPVS UDP flows; 0 leaves it alone', '0s'));
+    .addOption(durationOption('--ipvs-udp-timeout <duration>', 'of idle IPVS UDP flows; 0 leaves it alone', '0s'))
+    .addOption(durationOption('--ipvs-graceful-period <duration>', 'how long connections to an endpoint that is gone may last', '15m'))
+    .addOption(durationOption('--ipvs-min-sync-period <duration>', 'least time between two syncs, in mode ipvs', '50ms'))
+    .addOption(durationOption('--ipvs-sync-period <duration>', 'how often the kernel is read and repaired, in mode ipvs', '30s'));
 }
 
 function configureConntrack(command: Command): void {
@@ -111,6 +123,7 @@ function optionsOfFlags(flags: ProxyFlags): Omit<ProxyOptionsInput, 'nodeName'> 
   return {
     mode: flags.proxyMode,
     nftablesLayout: flags.nftablesLayout,
+    iptablesDispatch: flags.iptablesDispatch,
     serviceCIDRs: flags.serviceCidr,
     families: flags.ipFamilies,
     clusterCIDRs: flags.clusterCidr,
@@ -121,8 +134,8 @@ function optionsOfFlags(flags: ProxyFlags): Omit<ProxyOptionsInput, 'nodeName'> 
     masqueradeBit: flags.iptablesMasqueradeBit,
     nodePortAddresses: flags.nodeportAddresses,
     localhostNodePorts: flags.iptablesLocalhostNodeports,
-    minSyncPeriod: flags.iptablesMinSyncPeriod,
-    syncPeriod: flags.iptablesSyncPeriod,
+    minSyncPeriod: flags.proxyMode === 'ipvs' ? flags.ipvsMinSyncPeriod : flags.iptablesMinSyncPeriod,
+    syncPeriod: flags.proxyMode === 'ipvs' ? flags.ipvsSyncPeriod : flags.iptablesSyncPeriod,
     iptables: flags.iptablesVariant,
     ipvsScheduler: flags.ipvsScheduler,
     ipvsExcludeCIDRs: flags.ipvsExcludeCidrs,
@@ -130,6 +143,7 @@ function optionsOfFlags(flags: ProxyFlags): Omit<ProxyOptionsInput, 'nodeName'> 
     ipvsTCPTimeout: flags.ipvsTcpTimeout,
     ipvsTCPFinTimeout: flags.ipvsTcpfinTimeout,
     ipvsUDPTimeout: flags.ipvsUdpTimeout,
+    ipvsGracefulPeriod: flags.ipvsGracefulPeriod,
     conntrack: {
       maxPerCore: flags.conntrackMaxPerCore,
       min: flags.conntrackMin,

@@ -1,8 +1,9 @@
 import { diffNamespace } from '../dataplane/links-diff.ts';
 import { type LinkFailure, type LinkOperation, type LinkOutcome, type LinkState, linkAddressText } from '../dataplane/links.ts';
-import { beginRelease, holdsReservation, readReservation, type ReservationRecord, type ReservationStore } from '../ipam/index.ts';
+import { isReserved, readReservation, type ReservationRecord, type ReservationStore } from '../ipam/index.ts';
 import { addressesInTheWay } from './bridge-addresses.ts';
 import { type AttachmentPlan, compileAttachment } from './compile.ts';
+import { announceRelease, endFormerLife, forgetGuard } from './delete.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import { applyExtras, compileExtras, removeExtras } from './extras.ts';
 import type { Attachment } from './input.ts';
@@ -10,6 +11,7 @@ import { acquireLease, AlreadyAttachedError, deletedMeanwhile, releaseLease } fr
 import { checkNamespace } from './namespace.ts';
 import type { PluginOptions } from './options.ts';
 import type { CniPorts, LinkPort } from './ports.ts';
+import { refuse } from './refuse.ts';
 import { renderResult } from './render/result.ts';
 
 /**
@@ -21,6 +23,7 @@ export async function add(options: PluginOptions, attachment: Attachment, ports:
   const store = ports.openStore(options.ipam.dataDir, options.name);
   // Between the agent's part and this one a DEL may have come and gone.
   if (ports.continuesAdd && readReservation(store, attachment)?.state !== 'reserved') throw deletedMeanwhile(attachment);
+  if (!ports.continuesAdd) await endFormerLife(options, attachment, store, ports);
   const { record, lease } = await acquireLease(options, attachment, netnsInode, store, ports);
   const plan = compileAttachment(options, attachment, lease);
   try {
@@ -34,7 +37,7 @@ export async function add(options: PluginOptions, attachment: Attachment, ports:
       ports,
     );
     // A DEL that began meanwhile found no link to delete yet. It has announced itself before it looked, so one of the two sees the other.
-    if (!holdsReservation(store, record)) throw deletedMeanwhile(attachment);
+    if (!isReserved(store, record)) throw deletedMeanwhile(attachment);
     return renderResult(
       plan.bridge && bridgeMac ? { ...plan, bridge: { ...plan.bridge, mac: bridgeMac } } : plan,
       options,
@@ -123,22 +126,10 @@ async function waitForDuplicateDetection({ pod: { name } }: AttachmentPlan, pod:
 const vethExists = ({ failures }: LinkOutcome): boolean =>
   failures.some(({ operation, reason }) => operation.op === 'add-veth' && reason === 'exists');
 
-/** @throws CniError for the first failure */
-export function refuse({ failures }: LinkOutcome, where: string): void {
-  const [failure] = failures;
-  if (failure)
-    throw new CniError(
-      cniErrorCodes.kernelRefused,
-      `${failure.operation.op} in ${where}: ${failure.detail}`,
-      JSON.stringify(failure.operation, plainAddresses),
-    );
-}
-
-/** Addresses and prefixes as their text. */
-const plainAddresses = (_key: string, value: unknown): unknown =>
-  typeof value === 'object' && value !== null && 'text' in value ? (value as { text: unknown }).text : value;
-
-/** Takes back what was done. When even that fails, the addresses stay taken, and DEL or the agent finishes it. */
+/**
+ * Takes back what was done, as much of it as can be; the error that led here is the one to report. What holds an address that cannot be given back
+ * now is left for DEL or GC.
+ */
 async function undo(
   plan: AttachmentPlan,
   record: ReservationRecord,
@@ -146,15 +137,20 @@ async function undo(
   store: ReservationStore,
   ports: CniPorts,
 ): Promise<void> {
-  try {
-    beginRelease(store, record);
+  announceRelease(store, record);
+  const isGone = await succeeds(async () => {
     const { failures } = await ports.host.apply(plan.undo);
-    await removeExtras(record, options.ipam.dataDir, ports);
-    if (options.macspoofchk) await ports.macGuard.forget(plan.host.name);
-    if (!failures.some(isDeletion)) await releaseLease(options.ipam, record, store, ports);
-  } catch {
-    // The error that led here is the one to report.
-  }
+    if (failures.some(isDeletion)) throw new Error('the link is there');
+  });
+  const isUnmapped = await succeeds(() => removeExtras(record, options.ipam.dataDir, ports));
+  if (options.macspoofchk) await succeeds(() => forgetGuard(plan.host.name, ports));
+  if (isGone && isUnmapped) await succeeds(() => releaseLease(options.ipam, record, store, ports));
 }
+
+const succeeds = (work: () => Promise<void>): Promise<boolean> =>
+  work().then(
+    () => true,
+    () => false,
+  );
 
 const isDeletion = ({ operation }: LinkFailure): boolean => operation.op === 'delete-link';

@@ -1,10 +1,13 @@
-import { type DesiredNamespace, diffNamespace, type LinkDifference } from '../dataplane/links-diff.ts';
+import type { DesiredNamespace } from '../dataplane/links-diff.ts';
+import { linkAddressText } from '../dataplane/links.ts';
 import { holdsReservation, type ReservationRecord, readReservation } from '../ipam/index.ts';
-import { compileAttachment } from './compile.ts';
+import { checkLinks } from './check-links.ts';
+import { addAgain, type Difference, notAsAdded } from './check-repairs.ts';
+import { type AttachmentPlan, compileAttachment } from './compile.ts';
+import { isDamaged, reservationsOf } from './damage.ts';
 import { delegateFor } from './delegation.ts';
-import { CniError, cniErrorCodes } from './errors.ts';
 import { checkExtras, compileExtras } from './extras.ts';
-import { asObject, type Fields, listField, textField } from './fields.ts';
+import { asObject, type Fields, invalid, listField, textField } from './fields.ts';
 import type { Attachment } from './input.ts';
 import { type Lease, leaseOfResult, ownLease } from './lease.ts';
 import { checkNamespace } from './namespace.ts';
@@ -13,65 +16,64 @@ import type { CniPorts } from './ports.ts';
 import { parseResult } from './results.ts';
 
 /**
- * CHECK (CNI spec 1.1.0, section 2): compares the reservation, the node's links, the pod's link, addresses and routes, and forwarding with
- * what ADD made. @throws CniError 104 naming every difference, with the repair in its details.
+ * CHECK (CNI spec 1.1.0, section 2): compares the reservation, links, addresses, routes and permanent neighbours on both sides, masquerade, host
+ * ports, bandwidth limits, the guard of source MACs, and forwarding with what ADD made.
+ * @throws CniError 104 naming every difference, with the repair in its details
  */
 export async function check(options: PluginOptions, attachment: Attachment, prevResult: Fields, ports: CniPorts): Promise<void> {
   checkNamespace(attachment, ports);
   const store = ports.openStore(options.ipam.dataDir, options.name);
   const record = readReservation(store, attachment);
   if (!record || !holdsReservation(store, record)) {
-    throw notAsAdded(
-      [`no reservation for container ${attachment.containerId} ${attachment.ifname} in ${options.ipam.dataDir}`],
-      'DEL and ADD the pod again',
-    );
+    const isThere = isDamaged(reservationsOf(store, options.ipam.dataDir, options.name), attachment);
+    const whose = `container ${attachment.containerId} ${attachment.ifname} in ${options.ipam.dataDir}`;
+    const problem = isThere ? `the reservation for ${whose} cannot be read` : `no reservation for ${whose}`;
+    throw notAsAdded([{ problem, repair: addAgain }]);
   }
   if (options.ipam.delegate) await delegateFor(options.ipam.delegate, 'CHECK', attachment, ports);
-  const plan = compileAttachment(options, attachment, leaseOfRecord(options, record, prevResult));
-  const problems = compareAddresses(
-    prevResult,
-    plan.addresses.map(({ address }) => `${address.address.text}/${address.length}`),
-  );
-  const [host, pod] = await Promise.all([
+  const plan = planOfRecord(options, attachment, record, prevResult);
+  const addresses = plan.addresses.map(({ address }) => address);
+  const [host, pod, extras, guard] = await Promise.all([
     ports.host.read(plan.desiredHost.links.map(({ name }) => name)),
     ports.pod(attachment.netns).read([plan.pod.name]),
+    checkExtras(compileExtras(options, attachment, addresses), ports),
+    options.macspoofchk ? checkGuard(plan, ports) : [],
   ]);
   const differences = [
-    ...diffNamespace(plan.desiredHost, host).map((difference) => ({ difference, where: 'the node' })),
-    ...diffNamespace(withPreviousResult(plan.desiredPod, prevResult, attachment), pod).map((difference) => ({
-      difference,
-      where: 'the pod',
-    })),
+    ...checkResult(prevResult, addresses.map(linkAddressText)),
+    ...(options.isGateway || options.mode === 'ptp' ? checkForwarding(record, ports) : []),
+    ...checkLinks(plan.desiredHost, host),
+    ...checkLinks(withPreviousResult(plan.desiredPod, prevResult, attachment), pod, attachment.netns),
+    ...extras,
+    ...guard,
   ];
-  problems.push(...differences.map(({ difference, where }) => describe(difference, where)));
-  const repairs = differences.map(({ difference, where }) => repair(difference, where));
-  const extras = compileExtras(
-    options,
-    attachment,
-    plan.addresses.map(({ address }) => address),
-  );
-  for (const difference of await checkExtras(extras, ports)) {
-    problems.push(difference.problem);
-    repairs.push(difference.repair);
-  }
-  const guard = options.macspoofchk ? await ports.macGuard.read(plan.host.name) : [plan.pod.mac];
-  if (!guard?.includes(plan.pod.mac)) {
-    problems.push(
-      `macspoofchk: ${plan.host.name} in the node ${guard ? `may send from ${guard.join(', ') || 'no MAC'}, not from ${plan.pod.mac}` : 'may send from any MAC'}`,
-    );
-    repairs.push('DEL and ADD the pod again');
-  }
-  const forwards = options.isGateway || options.mode === 'ptp';
-  for (const family of new Set(forwards ? record.addresses.map((address) => address.family) : [])) {
-    if (ports.forwards(family)) continue;
-    problems.push(`the node does not forward IPv${family}`);
-    repairs.push(`sysctl -w ${family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'}=1`);
-  }
-  if (problems.length > 0) throw notAsAdded(problems, [...new Set(repairs)].join('; '));
+  if (differences.length > 0) throw notAsAdded(differences);
 }
 
-const notAsAdded = (problems: readonly string[], details: string): CniError =>
-  new CniError(cniErrorCodes.notAsAdded, problems.join('; '), details && `repair: ${details}`);
+/** @throws CniError 104 when the configuration has other ranges by now */
+function planOfRecord(options: PluginOptions, attachment: Attachment, record: ReservationRecord, prevResult: Fields): AttachmentPlan {
+  try {
+    return compileAttachment(options, attachment, leaseOfRecord(options, record, prevResult));
+  } catch (error) {
+    if (error instanceof RangeError) throw notAsAdded([{ problem: `reserved address ${error.message}`, repair: addAgain }]);
+    throw error;
+  }
+}
+
+async function checkGuard({ host, pod }: AttachmentPlan, { macGuard }: CniPorts): Promise<Difference[]> {
+  const allowed = await macGuard.read(host.name);
+  if (allowed?.includes(pod.mac)) return [];
+  const instead = allowed ? `may send from ${allowed.join(', ') || 'no MAC'}, not from ${pod.mac}` : 'may send from any MAC';
+  return [{ problem: `macspoofchk: ${host.name} in the node ${instead}`, repair: addAgain }];
+}
+
+const checkForwarding = ({ addresses }: ReservationRecord, { forwards }: CniPorts): Difference[] =>
+  [...new Set(addresses.map(({ family }) => family))]
+    .filter((family) => !forwards(family))
+    .map((family) => ({
+      problem: `the node does not forward IPv${family}`,
+      repair: `sysctl -w ${family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'}=1`,
+    }));
 
 /** What ADD had a lease of. Of addresses from elsewhere only the previous result tells the length and the gateway. */
 function leaseOfRecord(options: PluginOptions, record: ReservationRecord, prevResult: Fields): Lease {
@@ -88,6 +90,8 @@ function withPreviousResult(desired: DesiredNamespace, prevResult: Fields, { ifn
     .find((entry) => entry['name'] === ifname && entry['sandbox'] === netns);
   if (!own) return desired;
   const mac = textField(own, 'mac', 'prevResult.interfaces.mac')?.toLowerCase();
+  if (mac !== undefined && !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac))
+    throw invalid('prevResult.interfaces.mac', mac, 'is not a MAC address');
   const mtu = typeof own['mtu'] === 'number' && own['mtu'] > 0 ? own['mtu'] : undefined;
   return {
     ...desired,
@@ -95,48 +99,14 @@ function withPreviousResult(desired: DesiredNamespace, prevResult: Fields, { ifn
   };
 }
 
-function compareAddresses(prevResult: Fields, reserved: readonly string[]): string[] {
+function checkResult(prevResult: Fields, reserved: readonly string[]): Difference[] {
   const told = listField(prevResult, 'ips', 'prevResult.ips').map((entry, index) =>
     textField(asObject(entry, `prevResult.ips[${index}]`), 'address'),
   );
   return reserved
     .filter((address) => !told.includes(address))
-    .map((address) => `reserved address ${address} is not in prevResult (${told.join(', ') || 'none'})`);
-}
-
-function describe({ aspect, link, desired, actual }: LinkDifference, where: string): string {
-  if (aspect === 'link') return `link ${link} is missing in ${where}`;
-  if (aspect === 'up') return `link ${link} in ${where} is down`;
-  if (aspect === 'isolated' || aspect === 'promisc')
-    return `${link} in ${where} is ${actual === 'true' ? '' : 'not '}${aspect === 'promisc' ? 'promiscuous' : aspect}`;
-  if (aspect === 'hairpin') return `hairpin mode of ${link} in ${where} is ${actual === 'true' ? 'on' : 'off'}`;
-  if (aspect === 'route') return `route ${desired} is missing in ${where}`;
-  if (aspect === 'address') return `address ${desired} is missing on ${link} in ${where} (it has ${actual})`;
-  return `${aspect} of ${link} in ${where} is ${actual}, not ${desired}`;
-}
-
-function repair({ aspect, link, desired }: LinkDifference, where: string): string {
-  const inPod = where === 'the pod' ? 'in the pod: ' : '';
-  switch (aspect) {
-    case 'up':
-      return `${inPod}ip link set ${link} up`;
-    case 'hairpin':
-      return `bridge link set dev ${link} hairpin ${desired === 'true' ? 'on' : 'off'}`;
-    case 'isolated':
-      return `bridge link set dev ${link} isolated ${desired === 'true' ? 'on' : 'off'}`;
-    case 'promisc':
-      return `ip link set ${link} promisc ${desired === 'true' ? 'on' : 'off'}`;
-    case 'mtu':
-      return `${inPod}ip link set ${link} mtu ${desired}`;
-    case 'mac':
-      return `${inPod}ip link set ${link} address ${desired}`;
-    case 'master':
-      return `ip link set ${link} master ${desired}`;
-    case 'address':
-      return `${inPod}ip address add ${desired} dev ${link}`;
-    case 'route':
-      return `${inPod}ip route add ${desired.replace(/ \(IPv\d\)/, '')}`;
-    default:
-      return 'DEL and ADD the pod again';
-  }
+    .map((address) => ({
+      problem: `reserved address ${address} is not in prevResult (${told.join(', ') || 'none'})`,
+      repair: addAgain,
+    }));
 }

@@ -1,5 +1,5 @@
 import type { DesiredNamespace } from '../dataplane/links-diff.ts';
-import type { LinkAddress, LinkOperation, LinkRoute } from '../dataplane/links.ts';
+import type { LinkAddress, LinkNeighbour, LinkOperation, LinkRoute } from '../dataplane/links.ts';
 import { type Address, type Family, parseAddress, prefixOf } from '../net/index.ts';
 
 // Mode ptp: a veth pair that is no port of anything. The pod has host addresses (/32, /128) and sends everything to the node, which has a host
@@ -22,6 +22,8 @@ export interface PlannedLink {
 const hasFamily = (addresses: readonly LinkAddress[], family: Family): boolean =>
   addresses.some(({ address }) => address.family === family);
 
+export const permanently = (neighbour: LinkNeighbour): LinkOperation => ({ op: 'ensure-neighbour', ...neighbour, permanent: true });
+
 /** The node's side. */
 export function hostOfRoutedPod(
   { pod, host, mtu, alias, namespace }: PlannedLink,
@@ -29,17 +31,16 @@ export function hostOfRoutedPod(
 ): { hostOperations: LinkOperation[]; desiredHost: DesiredNamespace } {
   const own: LinkAddress[] = hasFamily(addresses, 6) ? [{ address: nextHops[6], length: 64 }] : [];
   const routes = addresses.map(({ address, length }): LinkRoute => ({ destination: prefixOf(address, length), device: host.name }));
+  const neighbours = addresses.map(({ address }) => ({ device: host.name, address, mac: pod.mac }));
   return {
     hostOperations: [
       { op: 'add-veth', ...host, mtu, peer: { ...pod, mtu, namespace } },
       { op: 'set-link', name: host.name, alias, linkLocal: false, up: true },
       ...own.map((address): LinkOperation => ({ op: 'ensure-address', device: host.name, address })),
       ...routes.map((route): LinkOperation => ({ op: 'ensure-route', route })),
-      ...addresses.map(
-        ({ address }): LinkOperation => ({ op: 'ensure-neighbour', device: host.name, address, mac: pod.mac, permanent: true }),
-      ),
+      ...neighbours.map(permanently),
     ],
-    desiredHost: { links: [{ name: host.name, kind: 'veth', up: true, mtu, addresses: own }], routes },
+    desiredHost: { links: [{ name: host.name, kind: 'veth', up: true, mtu, mac: host.mac, addresses: own }], routes, neighbours },
   };
 }
 
@@ -47,18 +48,10 @@ export function hostOfRoutedPod(
 export function wayToNextHops(
   { pod, host }: PlannedLink,
   addresses: readonly LinkAddress[],
-): { neighbours: LinkOperation[]; routes: LinkRoute[] } {
+): { neighbours: LinkNeighbour[]; routes: LinkRoute[] } {
   const families = ([4, 6] as const).filter((family) => hasFamily(addresses, family));
   return {
-    neighbours: families.map(
-      (family): LinkOperation => ({
-        op: 'ensure-neighbour',
-        device: pod.name,
-        address: nextHops[family],
-        mac: host.mac,
-        permanent: true,
-      }),
-    ),
+    neighbours: families.map((family) => ({ device: pod.name, address: nextHops[family], mac: host.mac })),
     routes: families.includes(4) ? [{ destination: prefixOf(nextHops[4], 32), device: pod.name }] : [],
   };
 }

@@ -1,12 +1,12 @@
 import type { DesiredNamespace } from '../dataplane/links-diff.ts';
-import { type LinkAddress, type LinkOperation, type LinkRoute, linkAddressText } from '../dataplane/links.ts';
+import { type LinkAddress, type LinkNeighbour, type LinkOperation, type LinkRoute, linkAddressText } from '../dataplane/links.ts';
 import type { AddressRange } from '../ipam/index.ts';
 import { type Address, type Family, parsePrefix } from '../net/index.ts';
-import { hostOfRoutedPod, nextHopOf, type PlannedLink, wayToNextHops } from './compile-ptp.ts';
+import { hostOfRoutedPod, nextHopOf, permanently, type PlannedLink, wayToNextHops } from './compile-ptp.ts';
 import type { Dns } from './dns-options.ts';
 import type { Attachment } from './input.ts';
 import { type Lease, ownLease, type PodAddress } from './lease.ts';
-import { hostLinkName, macOfAddress, macOfName } from './names.ts';
+import { hostLinkName, linkLocalAddress, macOfAddress, macOfName } from './names.ts';
 import type { PluginOptions } from './options.ts';
 
 /** All that an attachment is: what ADD does, what CHECK expects, what DEL undoes. */
@@ -27,6 +27,8 @@ export interface AttachmentPlan {
   readonly desiredHost: DesiredNamespace;
   readonly desiredPod: DesiredNamespace;
 }
+
+const everywhere = { 4: parsePrefix('0.0.0.0/0'), 6: parsePrefix('::/0') } as const;
 
 /** The longest ifalias the kernel takes is 255 bytes. */
 const maxAlias = 255;
@@ -53,7 +55,7 @@ export function compileAttachment(options: PluginOptions, attachment: Attachment
     routes,
     dns: { ...lease.dns, ...options.dns },
     undo: undoOperations(
-      options.bridge,
+      options,
       host.name,
       podAddresses.map(({ address }) => address),
     ),
@@ -125,15 +127,20 @@ function compilePod(
   { mtu, enabledad, disableContainerInterface }: PluginOptions,
   pod: { readonly name: string; readonly mac: string },
   addresses: readonly LinkAddress[],
-  neighbours: readonly LinkOperation[],
+  neighbours: readonly LinkNeighbour[],
   routes: readonly LinkRoute[],
 ): Pick<AttachmentPlan, 'podOperations' | 'desiredPod'> {
   const up = !disableContainerInterface;
+  // The kernel's own would be tentative for a second or two, whatever the others are.
+  const linkLocal = up && !enabledad && addresses.some(({ address }) => address.family === 6) ? linkLocalAddress(pod.mac) : undefined;
+  const wanted = linkLocal ? [...addresses, { address: linkLocal, length: 64 }] : addresses;
   return {
     podOperations: [
       { op: 'set-link', name: 'lo', up: true },
+      // Before it is up: then the kernel gives it one at once.
+      ...(linkLocal ? [{ op: 'set-link', name: pod.name, linkLocal: false } as const] : []),
       ...(up ? [{ op: 'set-link', name: pod.name, up } as const] : []),
-      ...addresses.map(
+      ...wanted.map(
         (address): LinkOperation => ({
           op: 'ensure-address',
           device: pod.name,
@@ -141,19 +148,30 @@ function compilePod(
           ...(enabledad && address.address.family === 6 ? { detectDuplicates: true } : {}),
         }),
       ),
-      ...neighbours,
+      ...neighbours.map(permanently),
       ...routes.map((route): LinkOperation => ({ op: 'ensure-route', route })),
     ],
-    desiredPod: { links: [{ name: pod.name, kind: 'veth', up, mac: pod.mac, mtu, addresses }], routes },
+    desiredPod: { links: [{ name: pod.name, kind: 'veth', up, mac: pod.mac, mtu, addresses }], routes, neighbours },
   };
 }
 
 /** Takes an attachment down: its link (with it the pod's end goes), and what the node knows of its neighbours. Repeatable. */
-export const undoOperations = (bridge: string, hostLink: string, addresses: readonly Address[]): LinkOperation[] => [
-  { op: 'delete-link', name: hostLink },
-  // In mode ptp there is no bridge, and the neighbours go with the link.
-  ...(bridge === '' ? [] : addresses.map((address): LinkOperation => ({ op: 'forget-neighbour', device: bridge, address }))),
-];
+export function undoOperations(
+  { bridge, mac }: Pick<PluginOptions, 'bridge' | 'mac'>,
+  hostLink: string,
+  addresses: readonly Address[],
+): LinkOperation[] {
+  const [first] = addresses;
+  // The pod's link-local address, by which the bridge may know it, too.
+  const linkLocal = first && addresses.some(({ family }) => family === 6) ? [linkLocalAddress(mac ?? macOfAddress(first, '0a:58'))] : [];
+  return [
+    { op: 'delete-link', name: hostLink },
+    // In mode ptp there is no bridge, and the neighbours go with the link.
+    ...(bridge === ''
+      ? []
+      : [...addresses, ...linkLocal].map((address): LinkOperation => ({ op: 'forget-neighbour', device: bridge, address }))),
+  ];
+}
 
 /** The gateway of every range and of every address, each once. */
 function gatewayAddresses(ranges: readonly AddressRange[], addresses: readonly PodAddress[]): LinkAddress[] {
@@ -182,8 +200,7 @@ function podRoutes(options: PluginOptions, lease: Lease, device: string): LinkRo
     destination.family === family && destination.length === 0 && table === 254;
   for (const family of [4, 6] as const) {
     const gateway = gatewayOf(family);
-    if (gateway && !routes.some((route) => isDefault(route, family)))
-      routes.push({ destination: parsePrefix(family === 4 ? '0.0.0.0/0' : '::/0'), gateway, device });
+    if (gateway && !routes.some((route) => isDefault(route, family))) routes.push({ destination: everywhere[family], gateway, device });
   }
   return routes;
 }

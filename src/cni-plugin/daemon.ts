@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { linkAddressText } from '../dataplane/links.ts';
 import { listReservations, releaseAddresses } from '../ipam/index.ts';
 import { type CommandRunner, systemRunner } from '../kernel/command-runner.ts';
 import { namespaceIdentity, readBootId } from '../kernel/namespace-identity.ts';
@@ -9,31 +9,26 @@ import { resources } from '../objects/client.ts';
 import type { DaemonContext, NodeDaemon } from '../runtime/daemon.ts';
 import type { Logger } from '../runtime/log.ts';
 import { Gauge } from '../runtime/metrics.ts';
-import { assetFile, builtFile } from '../runtime/program-files.ts';
 import { startSyncLoop } from '../runtime/sync-loop.ts';
-import { type ClaimFiles, openClaimFiles } from '../storage/claim-files.ts';
-import { installExecutable, isInstalled, readFileIfThere, writeFileAtomically } from '../storage/install-file.ts';
+import type { ClaimFiles } from '../storage/claim-files.ts';
+import { readFileIfThere } from '../storage/install-file.ts';
 import { systemExtrasPorts } from './effects/extras-ports.ts';
+import { openInstaller } from './effects/install.ts';
 import { startNatRepair } from './effects/nat-repair.ts';
+import { openReservations } from './effects/reservations.ts';
+import { openFormerRanges } from './former-ranges.ts';
 import { compileInstallation, diffInstallation, type Installation, type InstallationChange, podCIDRsOf } from './installation.ts';
 import { type InstallerInput, type InstallerOptions, installerOptions } from './installer-options.ts';
 import { attachmentText, strayLinks, withoutNamespace } from './reconcile.ts';
-import { pluginType } from './render/conflist.ts';
 import { attachmentReports, type CniReport } from './report.ts';
 
 export interface InstallerDeps {
   readonly cluster: ClusterCache;
-  /** The executable to install. Default: {@link builtExecutable}. */
+  /** The executable to install. Default: the one that the build made. */
   readonly executable?: string;
   /** Runs commands in the node's network namespace. Default: in this process's. */
   readonly runner?: CommandRunner;
 }
-
-/** Where the build puts the plugin's executable; seen alike from the sources and from the built program. */
-export const builtExecutable = builtFile(`cni/${pluginType}`);
-
-/** What stands in its place where there is an agent. */
-const launcherFile = assetFile('cni-plugin/launcher.sh');
 
 /**
  * Keeps the CNI plugin of one node installed: the executable in `binDir`, and a network configuration made from the pod CIDRs of its Node in
@@ -46,15 +41,24 @@ export async function startCniInstaller(
   context: DaemonContext,
 ): Promise<NodeDaemon<CniReport>> {
   const options = installerOptions(input);
-  const executable = checkExecutable(deps.executable ?? builtExecutable);
+  const installer = openInstaller(options, deps.executable);
+  const { paths } = installer;
   const log = context.log.child({ component: 'cni' });
   const store = openReservations(options.stateDir, options.network);
-  await releaseLeftovers(options, store, deps.runner ?? systemRunner, log);
+  const runner = deps.runner ?? systemRunner;
+  await releaseLeftovers(options, store, runner, log);
 
   const nodes = deps.cluster.informer(resources.nodes);
   const podCIDRs = (): readonly string[] => podCIDRsOf(nodes.store.get(options.nodeName));
-  const paths = pathsOf(options);
-  const launcher = readFileSync(launcherFile, 'utf8');
+  const former = openFormerRanges({ bridge: options.bridge, host: createNetlink(runner), store });
+  async function removeFormer(): Promise<void> {
+    try {
+      const removed = await former.work();
+      if (removed.length > 0) log.info({ addresses: removed.map(linkAddressText) }, 'removed gateway addresses of former pod CIDRs');
+    } catch (error) {
+      log.warn({ err: error }, 'cannot remove gateway addresses of former pod CIDRs; trying again');
+    }
+  }
   let problem: string | undefined = 'not installed yet';
   const loop = startSyncLoop<readonly string[], Installation, InstallationChange>({
     name: 'cni',
@@ -62,19 +66,16 @@ export async function startCniInstaller(
     clock: context.clock,
     snapshot: () => (nodes.synced ? podCIDRs() : undefined),
     compile: (cidrs) => compileInstallation(options, cidrs),
-    read: () =>
-      Promise.resolve({
-        conflist: readFileIfThere(paths.conflist),
-        executable: isInstalled(executable, paths.standalone) && readFileIfThere(paths.executable) === launcher,
-      }),
+    read: () => Promise.resolve(installer.read()),
     diff: diffInstallation,
     apply(change) {
-      if (change.executable) installLaunched(executable, launcher, paths);
-      applyConflist(change, paths.conflist);
+      if ('conflist' in change) former.change(readFileIfThere(paths.conflist), change.conflist);
+      installer.apply(change);
       log.info({ change: Object.keys(change), podCIDRs: podCIDRs() }, 'installed');
       return Promise.resolve();
     },
     onTurn({ error }) {
+      void removeFormer();
       if (error) problem = error instanceof Error ? error.message : String(error);
       else if (!nodes.synced) problem = 'the Node has not been read yet';
       else problem = podCIDRs().length === 0 ? `Node ${options.nodeName} has no spec.podCIDRs` : undefined;
@@ -87,7 +88,7 @@ export async function startCniInstaller(
   });
   void nodes.whenSynced().then(() => loop.trigger());
   context.health.addReady('cni', () => problem);
-  const extras = systemExtrasPorts(deps.runner ?? systemRunner, readBootId());
+  const extras = systemExtrasPorts(runner, readBootId());
   const repair = startNatRepair({
     conflist: () => readFileIfThere(paths.conflist),
     store,
@@ -124,47 +125,6 @@ export async function startCniInstaller(
       await loop.stop();
     },
   };
-}
-
-/** The reservations of a network, as the plugin writes them. */
-export const openReservations = (stateDir: string, network: string): ClaimFiles => openClaimFiles(join(stateDir, network), readBootId());
-
-/** Installs once, for these pod CIDRs. Returns the paths written to. @throws as {@link startCniInstaller}; RangeError for a pod CIDR */
-export function installOnce(
-  input: InstallerInput,
-  podCIDRs: readonly string[],
-  executable: string = builtExecutable,
-): { conflist: string; executable: string } {
-  const options = installerOptions(input);
-  const paths = pathsOf(options);
-  const { conflist } = compileInstallation(options, podCIDRs);
-  // There is no agent to be asked: the executable itself.
-  installExecutable(checkExecutable(executable), paths.executable);
-  applyConflist({ conflist }, paths.conflist);
-  return paths;
-}
-
-const pathsOf = ({ confDir, confFile, binDir }: InstallerOptions) => ({
-  conflist: join(confDir, confFile),
-  executable: join(binDir, pluginType),
-  standalone: join(binDir, `${pluginType}.standalone`),
-});
-
-function checkExecutable(path: string): string {
-  if (!existsSync(path)) throw new Error(`the CNI plugin's executable ${path} is missing; build it with: npm run build`);
-  return path;
-}
-
-/** The executable first, the launcher that runs it next, and then the configuration: a runtime that sees that runs the launcher. */
-function installLaunched(executable: string, launcher: string, paths: { executable: string; standalone: string }): void {
-  installExecutable(executable, paths.standalone);
-  writeFileAtomically(paths.executable, launcher, 0o755);
-}
-
-function applyConflist(change: InstallationChange, path: string): void {
-  if (!('conflist' in change)) return;
-  if (change.conflist === undefined) rmSync(path, { force: true });
-  else writeFileAtomically(path, change.conflist, 0o644);
 }
 
 /** Releases what pods hold whose runner died before it could DEL them, and says what else does not add up. */

@@ -58,7 +58,14 @@ export class CniError extends Error {
 /** An address that was not expected, a file that cannot be read, and the like, as the runtime is told of it. */
 export function toCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
-  const { code, message, reason } = error as { code?: unknown; message?: unknown; reason?: unknown };
+  const {
+    code,
+    message,
+    cause,
+    reason = (cause as { reason?: unknown } | undefined)?.reason,
+  } = error as {
+    readonly [Key in 'code' | 'message' | 'cause' | 'reason']?: unknown;
+  };
   const text = typeof message === 'string' ? message : String(error);
   // System errors (ENOSPC, EACCES) name the path; commands that could not run name themselves.
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return new CniError(cniErrorCodes.io, text);

@@ -3,11 +3,12 @@ import { qdiscDifference, type RootQdisc, type TokenBucket } from '../dataplane/
 import type { AddressOwner, ReservationStore } from '../ipam/index.ts';
 import { prefixOf } from '../net/index.ts';
 import type { Bandwidth } from './bandwidth.ts';
+import { type Difference, inPod, quoted } from './check-repairs.ts';
 import type { HostPortRecord } from './host-port-claims.ts';
 import type { Attachment } from './input.ts';
 import { hostLinkName } from './names.ts';
 import { applyNat, collectNat, type NatPorts, removeNat } from './nat.ts';
-import { checkNat, type NatDifference } from './nat-check.ts';
+import { checkNat } from './nat-check.ts';
 import { type NatNetwork, natNetwork } from './nat-table.ts';
 import type { PluginOptions } from './options.ts';
 import { compileHostPorts, type HostPort } from './port-maps.ts';
@@ -97,29 +98,30 @@ export const removeExtras = (owner: AddressOwner, dataDir: string, ports: Extras
   removeNat(owner, ports.openHostPorts(dataDir), ports.nat);
 
 /** Every way in which the extras are not as ADD made them. */
-export async function checkExtras(plan: ExtrasPlan, ports: ExtrasPorts): Promise<NatDifference[]> {
+export async function checkExtras(plan: ExtrasPlan, ports: ExtrasPorts): Promise<Difference[]> {
   const { network, record, bandwidth, hostLink, podLink, netns, dataDir, loopbackLink } = plan;
   const [nat, ingress, egress] = await Promise.all([
     checkNat(network, record, record.hostPorts, ports.openHostPorts(dataDir), ports.nat),
-    checkQdisc(bandwidth.ingress, hostLink, 'the node', ports.qdiscs()),
-    checkQdisc(bandwidth.egress, podLink, 'the pod', ports.qdiscs(netns)),
+    checkQdisc(bandwidth.ingress, hostLink, ports.qdiscs()),
+    checkQdisc(bandwidth.egress, podLink, ports.qdiscs(netns), netns),
   ]);
   const differences = [...nat, ...ingress, ...egress];
   if (loopbackLink !== undefined && ports.readRouteLocalnet(loopbackLink) === false)
     differences.push({
       problem: `host ports cannot be reached at 127.0.0.1: route_localnet of ${loopbackLink} in the node is off`,
-      repair: `sysctl -w net.ipv4.conf.${loopbackLink}.route_localnet=1`,
+      repair: `sysctl -w ${quoted(`net.ipv4.conf.${loopbackLink}.route_localnet=1`)}`,
     });
   return differences;
 }
 
-async function checkQdisc(bucket: TokenBucket | undefined, link: string, where: string, qdiscs: QdiscPort): Promise<NatDifference[]> {
+async function checkQdisc(bucket: TokenBucket | undefined, link: string, qdiscs: QdiscPort, netns?: string): Promise<Difference[]> {
   const difference = bucket && qdiscDifference(bucket, await qdiscs.readRoot(link));
   if (!difference) return [];
+  const command = `tc qdisc replace dev ${quoted(link)} root tbf rate ${bucket.rate}bit burst ${bucket.burst} latency 25ms`;
   return [
     {
-      problem: `the bandwidth limit (tbf qdisc) of ${link} in ${where} ${difference}`,
-      repair: `${where === 'the pod' ? 'in the pod: ' : ''}tc qdisc replace dev ${link} root tbf rate ${bucket.rate}bit burst ${bucket.burst} latency 25ms`,
+      problem: `the bandwidth limit (tbf qdisc) of ${link} in ${netns === undefined ? 'the node' : 'the pod'} ${difference}`,
+      repair: netns === undefined ? command : inPod(netns, command),
     },
   ];
 }

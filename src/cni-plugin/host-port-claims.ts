@@ -1,4 +1,4 @@
-import { type AddressOwner, ownerKey, type ReservationStore, sameOwner } from '../ipam/index.ts';
+import { type AddressOwner, ownerKey, releaseMark, type ReservationStore, sameOwner, withoutReleaseMark } from '../ipam/index.ts';
 import { tryParseAddress } from '../net/index.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import { type HostPort, hostPortText } from './port-maps.ts';
@@ -16,7 +16,7 @@ export interface HostPortRecord extends AddressOwner {
 const familyOf = ({ address }: HostPort): 4 | 6 => (address.includes(':') ? 6 : 4);
 const portName = (hostPort: HostPort): string => `${hostPort.protocol}.${hostPort.hostPort}.`;
 /** `tcp.8080.any4`, `tcp.8080.10.0.0.1`. */
-const claimName = (hostPort: HostPort): string => `${portName(hostPort)}${hostPort.hostIP ?? `any${familyOf(hostPort)}`}`;
+export const hostPortClaim = (hostPort: HostPort): string => `${portName(hostPort)}${hostPort.hostIP ?? `any${familyOf(hostPort)}`}`;
 
 /**
  * Claims all host ports of the record for its owner, or none. A port at one address and the same port at all addresses of the family exclude
@@ -28,7 +28,7 @@ export function claimHostPorts(store: ReservationStore, record: HostPortRecord):
   store.writeOwner(key, JSON.stringify(record));
   try {
     for (const hostPort of record.hostPorts) {
-      const name = claimName(hostPort);
+      const name = hostPortClaim(hostPort);
       if (!store.claim(key, name)) refuseForeign(store, record, hostPort, name);
       for (const other of store.claims().filter((each) => each !== name && clashes(each, hostPort)))
         refuseForeign(store, record, hostPort, other);
@@ -66,15 +66,19 @@ export const readHostPorts = (store: ReservationStore, owner: AddressOwner): Hos
 /** Announces a release, so that nobody puts the ports back into the kernel. Returns the record; undefined when the owner has none. */
 export function beginHostPortRelease(store: ReservationStore, owner: AddressOwner): HostPortRecord | undefined {
   const record = readHostPorts(store, owner);
-  if (record?.state === 'reserved') store.writeOwner(ownerKey(owner), JSON.stringify({ ...record, state: 'releasing' }));
+  try {
+    if (record?.state === 'reserved') store.appendToOwner(ownerKey(owner), releaseMark);
+  } catch {
+    // A disk that is full takes no announcement, and stands in nobody's way.
+  }
   return record;
 }
 
 /** Gives back what the owner holds. Repeatable. */
 export function releaseHostPorts(store: ReservationStore, owner: AddressOwner): void {
   for (const hostPort of readHostPorts(store, owner)?.hostPorts ?? []) {
-    const holder = decodeHostPorts(store.readClaim(claimName(hostPort)));
-    if (holder && sameOwner(holder, owner)) store.release(claimName(hostPort));
+    const holder = decodeHostPorts(store.readClaim(hostPortClaim(hostPort)));
+    if (holder && sameOwner(holder, owner)) store.release(hostPortClaim(hostPort));
   }
   store.removeOwner(ownerKey(owner));
 }
@@ -86,11 +90,15 @@ export const listHostPorts = (store: ReservationStore, network: string): HostPor
     return record?.network === network ? [record] : [];
   });
 
-function decodeHostPorts(text: string | undefined): HostPortRecord | undefined {
+export function decodeHostPorts(text: string | undefined): HostPortRecord | undefined {
   if (text === undefined) return undefined;
+  const marked = withoutReleaseMark(text);
   try {
-    const record = JSON.parse(text) as Partial<HostPortRecord> | null;
-    const { containerId, ifname, network, hostPorts, state } = record ?? {};
+    const record = {
+      ...(JSON.parse(marked ?? text) as Partial<HostPortRecord> | null),
+      ...(marked === undefined ? {} : { state: 'releasing' }),
+    };
+    const { containerId, ifname, network, hostPorts, state } = record;
     if (typeof containerId !== 'string' || typeof ifname !== 'string' || typeof network !== 'string') return undefined;
     if ((state !== 'reserved' && state !== 'releasing') || !Array.isArray(hostPorts) || !hostPorts.every(isHostPort)) return undefined;
     return record as HostPortRecord;

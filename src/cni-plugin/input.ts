@@ -1,3 +1,4 @@
+import { withCapabilityNames } from './capability-names.ts';
 import { badVariable, type CniArgs, parseCniArgs, podOfArgs } from './cni-args.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import { asObject, type Fields, invalid, listField, textField } from './fields.ts';
@@ -128,7 +129,7 @@ function parseStdin(stdin: string): Fields {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new CniError(cniErrorCodes.decoding, 'the configuration on standard input is not a JSON object');
-  return value as Fields;
+  return withCapabilityNames(value as Fields);
 }
 
 function parseAttachment(environment: Invocation['environment'], args: CniArgs): Attachment {

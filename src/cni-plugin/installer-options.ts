@@ -18,9 +18,12 @@ export const installerSchema = Type.Object(
     /** Bytes. IPv6 needs 1280. */
     mtu: Type.Integer({ minimum: 1_280, maximum: 65_535, default: 1_500 }),
     /** Version of the CNI spec that the configuration declares. */
-    cniVersion: Type.Union([Type.Literal('0.3.1'), Type.Literal('0.4.0'), Type.Literal('1.0.0'), Type.Literal('1.1.0')], {
-      default: '1.1.0',
-    }),
+    cniVersion: Type.Union(
+      [Type.Literal('0.3.0'), Type.Literal('0.3.1'), Type.Literal('0.4.0'), Type.Literal('1.0.0'), Type.Literal('1.1.0')],
+      {
+        default: '1.1.0',
+      },
+    ),
     /** File name in confDir. Runtimes take the first in order. */
     confFile: Type.String({ pattern: '^[^/.][^/]*\\.conflist$', default: '10-podwire.conflist' }),
   },

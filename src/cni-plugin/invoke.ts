@@ -1,12 +1,12 @@
-import { AddressesExhaustedError, checkRoom, familyOf, listReservations } from '../ipam/index.ts';
+import { AddressesExhaustedError, checkRoom, familyOf } from '../ipam/index.ts';
 import { add } from './add.ts';
 import { check } from './check.ts';
 import { remove } from './delete.ts';
 import { delegateOverall } from './delegation.ts';
 import { CniError, cniErrorCodes, toCniError } from './errors.ts';
-import { collectExtras } from './extras.ts';
+import { collect } from './gc.ts';
 import { serveIpam } from './ipam-plugin.ts';
-import { type Attachment, type CniRequest, type Invocation, parseRequest } from './input.ts';
+import { type CniRequest, type Invocation, parseRequest } from './input.ts';
 import type { PluginOptions } from './options.ts';
 import type { CniPorts } from './ports.ts';
 import { renderError, renderVersions } from './render/result.ts';
@@ -49,31 +49,6 @@ async function execute(request: CniRequest, open: () => CniPorts): Promise<objec
       await status(options, ports);
       return undefined;
   }
-}
-
-/** GC (CNI spec 1.1.0, section 2): removes every attachment of this network that is not valid. Tries all, then reports the first failure. */
-async function collect(
-  options: PluginOptions,
-  valid: readonly Pick<Attachment, 'containerId' | 'ifname'>[],
-  ports: CniPorts,
-): Promise<void> {
-  const store = ports.openStore(options.ipam.dataDir, options.name);
-  const wanted = new Set(valid.map(({ containerId, ifname }) => `${containerId}@${ifname}`));
-  const errors: unknown[] = [];
-  for (const record of listReservations(store).reservations) {
-    if (wanted.has(`${record.containerId}@${record.ifname}`)) continue;
-    try {
-      await remove(options, record, store, ports);
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  if (options.ipam.delegate) await delegateOverall(options.ipam.delegate, 'GC', ports).catch((error) => errors.push(error));
-  const isUsed = (): boolean => wanted.size > 0 || listReservations(store).reservations.length > 0;
-  await collectExtras(options, ({ containerId, ifname }) => wanted.has(`${containerId}@${ifname}`), isUsed, ports).catch((error) =>
-    errors.push(error),
-  );
-  if (errors.length > 0) throw errors[0];
 }
 
 /** STATUS (CNI spec 1.1.0, section 2): could an ADD succeed now? */

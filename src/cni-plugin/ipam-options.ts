@@ -23,6 +23,8 @@ export interface IpamOptions {
   readonly routes: readonly PodRoute[];
   /** Where this plugin keeps what it knows of attachments. */
   readonly dataDir: string;
+  /** Own only: how long (ms) an address that was released is left alone while there are others. Default: that of the address manager. */
+  readonly quarantine?: number;
   /** Own only: path of a resolv.conf(5) whose settings are handed on. */
   readonly resolvConf?: string;
   /** Delegated only. */
@@ -61,6 +63,7 @@ export function parseIpam(
   }
   const dataDir = absolutePath(ipam, 'dataDir', 'ipam.dataDir') ?? defaultDataDir;
   const resolvConf = absolutePath(ipam, 'resolvConf', 'ipam.resolvConf');
+  const seconds = numberField(ipam, 'quarantine', { min: 0, max: 86_400 }, 'ipam.quarantine');
   const sets = [...ipRanges, ...parseRangeConfigs(ipam, 'ranges', 'ipam.ranges')];
   // host-local's older form: one range in the ipam object itself.
   if (textField(ipam, 'subnet', 'ipam.subnet') !== undefined) sets.splice(ipRanges.length, 0, [rangeConfig(ipam, 'ipam')]);
@@ -73,6 +76,7 @@ export function parseIpam(
     requested: withRequests ? placeRequests(ranges, ips) : [],
     routes: parseRoutes(listField(ipam, 'routes', 'ipam.routes'), 'ipam.routes'),
     dataDir,
+    ...defined({ quarantine: seconds === undefined ? undefined : seconds * 1_000 }),
     ...(resolvConf === undefined ? {} : { resolvConf }),
   };
 }

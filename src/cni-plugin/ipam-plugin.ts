@@ -1,12 +1,14 @@
 import {
   AddressesExhaustedError,
-  beginRelease,
   checkRoom,
   holdsReservation,
-  listReservations,
+  isReserved,
+  ownerKey,
   readReservation,
   releaseAddresses,
 } from '../ipam/index.ts';
+import { endDamagedRecord, freeDeadClaims, ownerOfKey, reservationsOf } from './damage.ts';
+import { announceRelease } from './delete.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import type { Fields } from './fields.ts';
 import type { IpamRequest } from './input.ts';
@@ -24,8 +26,10 @@ import { parseResult } from './results.ts';
 export function serveIpam(request: IpamRequest, ports: CniPorts): object | undefined {
   const { options } = request;
   const store = ports.openStore(options.ipam.dataDir, options.name);
+  const records = reservationsOf(store, options.ipam.dataDir, options.name);
   switch (request.command) {
     case 'ADD': {
+      endDamagedRecord(records, request.attachment, ports);
       const { containerId, ifname, netns, pod } = request.attachment;
       const { record, lease } = reserveOwn(
         options,
@@ -43,23 +47,27 @@ export function serveIpam(request: IpamRequest, ports: CniPorts): object | undef
         store,
         ports,
       );
-      if (!holdsReservation(store, record)) throw deletedMeanwhile(request.attachment);
+      if (!isReserved(store, record)) throw deletedMeanwhile(request.attachment);
       return renderCniResult(
         { interfaces: [], ips: lease.addresses, routes: lease.routes, dns: { ...lease.dns, ...options.runtime.dns } },
         options.cniVersion,
       );
     }
     case 'DEL':
-      beginRelease(store, request.attachment);
+      endDamagedRecord(records, request.attachment, ports);
+      announceRelease(store, request.attachment);
       releaseAddresses(store, request.attachment);
       return undefined;
     case 'CHECK':
       check(request, ports);
       return undefined;
     case 'GC': {
-      const valid = new Set(request.valid.map(({ containerId, ifname }) => `${containerId}@${ifname}`));
-      for (const record of listReservations(store).reservations)
-        if (!valid.has(`${record.containerId}@${record.ifname}`)) releaseAddresses(store, record);
+      const valid = new Set(request.valid.map(ownerKey));
+      for (const key of store.owners()) {
+        const owner = ownerOfKey(key);
+        if (owner && !valid.has(key) && !endDamagedRecord(records, owner, ports)) releaseAddresses(store, owner);
+      }
+      freeDeadClaims(records, ports);
       return undefined;
     }
     case 'STATUS':

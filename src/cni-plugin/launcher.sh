@@ -1,13 +1,13 @@
 #!/bin/sh
-# podwire-cni: what a container runtime runs. Hands ADD and DEL over to the node agent, which has everything running already; whatever else, and
-# everything when no agent answers, is done by the executable beside this file, over the same state. Starts no program but the one `ip` that
-# an ADD needs in the pod's namespace. effects/request-slots.ts describes the agent's side.
+# podwire-cni: what a container runtime runs. Hands requests over to the node agent, which has everything running already; GC, VERSION, and everything
+# when no agent answers, the executable beside this file does, over the same state. Starts no program but the one `ip` that an ADD needs in
+# the pod's namespace. effects/request-slots.ts describes the agent's side.
 #
 # Nothing here waits for somebody who is gone: a pipe is opened for both sides first, which never waits, and read from a second, one-sided
-# opening. So the end of the agent is the end of that pipe.
+# opening. So the end of the agent is the end of that pipe. An agent that is stopped is answered for within seconds (effects/request-watch.ts).
 
 # The number of the agent's slots.
-slots=256
+slots=512
 newline='
 '
 PATH=${PATH:+$PATH:}/usr/sbin:/usr/bin:/sbin:/bin
@@ -17,7 +17,7 @@ main() {
   case $0 in */*) here=${0%/*} ;; *) here=. ;; esac
   standalone=$here/podwire-cni.standalone
   agent=$here/podwire-cni.agent
-  case ${CNI_COMMAND-} in ADD | DEL) ;; *) as_is ;; esac
+  case ${CNI_COMMAND-} in ADD | DEL | CHECK | STATUS) ;; *) as_is ;; esac
   # No agent has ever been here; or a path that means another namespace to another process; or nobody sends a configuration.
   if ! [ -e "$agent" ] || [ -t 0 ]; then as_is; fi
   case ${CNI_NETNS-} in /proc/self/* | /proc/thread-self/*) as_is ;; esac
@@ -25,6 +25,9 @@ main() {
   # An agent that is gone has no namespace, and that of another node has another.
   # shellcheck disable=SC3013 # -ef: POSIX.1-2024, and dash, bash and busybox have had it for long
   if { read -r pid run _ <"$agent/current"; } 2>/dev/null && [ /proc/self/ns/net -ef "/proc/$pid/ns/net" ]; then
+    # A runtime may mount the pod's namespace where the agent does not see it: in a mount namespace of its own.
+    # shellcheck disable=SC3013
+    if [ -e "${CNI_NETNS:-/nowhere}" ] && ! [ "$CNI_NETNS" -ef "/proc/$pid/root$CNI_NETNS" ]; then as_is; fi
     read_config
     ask 2>/dev/null && finish
   else
@@ -57,10 +60,12 @@ in_one_line() {
   case ${CNI_CONTAINERID-}${CNI_NETNS-}${CNI_IFNAME-}${CNI_ARGS-}${CNI_PATH-} in *"$newline"*) return 1 ;; esac
 }
 
-# Asks the agent. Sets verdict (0 or 1), pod_lines and result. Fails when there is no answer, or the agent wants it to be done here.
+# Asks the agent, and does in the pod's namespace what it has left to do. Sets verdict (0 or 1), result, and done: whether all of it was done.
+# Fails when there is no answer, or the agent wants it to be done here.
 ask() {
   in_one_line || return 1
   folder=$agent/$run
+  [ -p "$folder/requests" ] || return 1
   slot=$(($$ % slots))
   tries=0
   # The file is made by one only: that is the claim on the slot.
@@ -75,32 +80,39 @@ ask() {
   # shellcheck disable=SC2094 # both sides of one pipe, on purpose: see above
   {
     printf 'R %s\n' "$slot" 1<>"$folder/requests" || return 1
+    # Somebody has to end the waiting if the agent should be stopped.
+    [ ! -e "$folder/idle" ] || printf '\n' 1<>"$folder/watch"
+    # The pod's `ip` starts while the agent works. It ends with its input.
+    pod=
+    [ "$CNI_COMMAND" != ADD ] || {
+      nsenter --net="$CNI_NETNS" -- ip -batch - <&6 >/dev/null 4>&- 5>&- 6>&- 7>&- &
+      pod=$!
+    }
     read -r verdict count <&5 || return 1
-    pod_lines=
-    left=$count
-    while [ "$left" -gt 0 ]; do
+    lines=
+    while [ "$count" -gt 0 ]; do
       IFS= read -r line <&5 || return 1
-      pod_lines=$pod_lines$line$newline
-      left=$((left - 1))
+      lines=$lines$line$newline
+      count=$((count - 1))
     done
     result=
     [ "$verdict" = decline ] || IFS= read -r result <&5 || return 1
+    [ -z "$lines" ] || printf '%s' "$lines" >&7
+    exec 6>&- 7>&-
+    done=1
+    [ -z "$pod" ] || wait "$pod" || [ -z "$lines" ] || done=
     printf 'D %s %s\n' "$slot" "$$" 1<>"$folder/requests"
-  } 4<>"$folder/slots/$slot" 5<"$folder/slots/$slot" 4>&-
+  } 4<>"$folder/slots/$slot" 5<"$folder/slots/$slot" 4>&- 7<>"$folder/slots/$slot.pod" 6<"$folder/slots/$slot.pod"
   [ "$verdict" = 0 ] || [ "$verdict" = 1 ]
 }
 
-# Does what the agent has left to do, and prints its answer.
+# Prints the agent's answer.
 finish() {
-  if [ -n "$pod_lines" ]; then
-    nsenter --net="$CNI_NETNS" -- ip -batch - >/dev/null 2>&1 <<END || {
-$pod_lines
-END
-      # The executable finds the attachment half done, and does it or tells what is wrong.
-      PODWIRE_CNI_CONTINUES=1
-      export PODWIRE_CNI_CONTINUES
-      alone
-    }
+  if [ -z "$done" ]; then
+    # The executable finds the attachment half done, and does it or tells what is wrong.
+    PODWIRE_CNI_CONTINUES=1
+    export PODWIRE_CNI_CONTINUES
+    alone
   fi
   [ -z "$result" ] || printf '%s\n' "$result"
   exit "$verdict"

@@ -66,15 +66,26 @@ const requestOf = (
 /** @throws CniError as {@link acquireLease} */
 export function reserveOwn({ name, ipam }: LeaseOptions, request: ReservationRequest, store: ReservationStore, ports: CniPorts): HeldLease {
   const dns = dnsOf(ipam, ports);
+  const before = readReservation(store, request);
   try {
-    const record = reserveAddresses(store, ipam.ranges, request, ipam.requested);
+    const record = reserveAddresses(store, ipam.ranges, request, ipam.requested, ipam.quarantine);
     return { record, lease: ownLease(ipam, record.addresses, dns) };
   } catch (error) {
+    // A full disk, say. What the owner had before stays its own.
+    if (!before) releaseQuietly(store, request);
     const where = `reservations are kept in ${ipam.dataDir}`;
     if (error instanceof AddressesExhaustedError)
       throw new CniError(cniErrorCodes.addressesExhausted, `network ${name}: ${error.message}`, where);
     if (error instanceof AddressTakenError) throw new CniError(cniErrorCodes.addressTaken, `network ${name}: ${error.message}`, where);
     throw error;
+  }
+}
+
+function releaseQuietly(store: ReservationStore, owner: AddressOwner): void {
+  try {
+    releaseAddresses(store, owner);
+  } catch {
+    // The error that led here is the one to report; a DEL tries again.
   }
 }
 
@@ -101,7 +112,12 @@ async function acquireForeign(
     if (delegate) await delegateFor(delegate, 'DEL', attachment, ports);
   }
   const record = { ...request, addresses: [], ipam: delegate?.type ?? 'none', state: 'reserved' } as const;
-  recordForeignAddresses(store, record);
+  try {
+    recordForeignAddresses(store, record);
+  } catch (error) {
+    if (!before) releaseQuietly(store, record);
+    throw error;
+  }
   if (!delegate) return { record, lease: emptyLease };
   try {
     const lease = leaseOfResult(await delegateAdd(delegate, attachment, ports), options.isGateway);
@@ -110,11 +126,19 @@ async function acquireForeign(
     recordForeignAddresses(store, held);
     return { record: held, lease };
   } catch (error) {
-    beginRelease(store, record);
     // The error that led here is the one to report; when this fails too, the record stays, and a DEL tries again.
-    await releaseLease(options.ipam, record, store, ports).catch(() => {});
+    await giveBack(options.ipam, record, store, ports).catch(() => {});
     throw error;
   }
+}
+
+async function giveBack(ipam: IpamOptions, record: ReservationRecord, store: ReservationStore, ports: CniPorts): Promise<void> {
+  try {
+    beginRelease(store, record);
+  } catch {
+    // A full disk takes no announcement.
+  }
+  await releaseLease(ipam, record, store, ports);
 }
 
 /** Has an ADD of this attachment come to its end? */

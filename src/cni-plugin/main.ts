@@ -1,7 +1,9 @@
 import { readSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { isatty } from 'node:tty';
 import { spawnRunner } from '../kernel/spawn-runner.ts';
+import { agentLinkName, queueFolder } from './effects/agent-folder.ts';
+import { queuedDeletesIn } from './effects/delete-queue.ts';
 import { agentProblem, systemPorts } from './effects/system-ports.ts';
 import { maxStdinBytes } from './input.ts';
 import { invoke } from './invoke.ts';
@@ -14,6 +16,7 @@ export async function main(): Promise<void> {
   const { stdout, exitCode } = await invoke(invocation, () => ({
     ...systemPorts(spawnRunner),
     agentProblem: () => agentProblem(process.execPath),
+    queuedDeletes: queuedDeletesIn(queueFolder(join(dirname(process.execPath), agentLinkName))),
     // Set by launcher.sh.
     continuesAdd: process.env['PODWIRE_CNI_CONTINUES'] === '1',
   }));

@@ -1,4 +1,4 @@
-import { type Address, addressToBytes } from '../net/index.ts';
+import { type Address, addressToBytes, parseAddress } from '../net/index.ts';
 
 /**
  * Name of the node's end of a veth pair: `veth` and 11 hex digits (44 bits of FNV-1a) of the container id and the interface name, so that DEL
@@ -29,3 +29,11 @@ export function macOfAddress(address: Address, prefix: '0a:58' | '0e:58'): strin
 /** MAC of a link that has no address to derive it from: always the same for the same name. */
 export const macOfName = (name: string, prefix: '0a:58' | '0e:58'): string =>
   [prefix, ...(hashOf(name) >> 32n).toString(16).padStart(8, '0').match(/../g)!].join(':');
+
+/** The link-local address that the kernel itself gives to a link with the MAC (RFC 4291, appendix A: modified EUI-64). */
+export function linkLocalAddress(mac: string): Address {
+  const bytes = mac.split(':').map((byte) => Number.parseInt(byte, 16));
+  const identifier = [bytes[0]! ^ 2, bytes[1]!, bytes[2]!, 0xff, 0xfe, ...bytes.slice(3)];
+  const groups = [0, 2, 4, 6].map((at) => ((identifier[at]! << 8) | identifier[at + 1]!).toString(16));
+  return parseAddress(`fe80::${groups.join(':')}`);
+}

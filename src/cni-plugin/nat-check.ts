@@ -1,30 +1,25 @@
 import type { NftTable, NftTransaction } from '../dataplane/nft.ts';
 import { printNftTransaction } from '../dataplane/nft-print.ts';
 import type { AddressOwner, ReservationStore } from '../ipam/index.ts';
+import { addAgain, type Difference } from './check-repairs.ts';
 import { readHostPorts } from './host-port-claims.ts';
 import type { NatPorts } from './nat.ts';
 import { compileNatTable, type NatNetwork, natTableName } from './nat-table.ts';
 import { repairTransaction } from './nat-transactions.ts';
 import { type HostPort, hostPortText } from './port-maps.ts';
 
-/** A way in which the NAT of an attachment is not as ADD made it, and the nft commands that repair it. */
-export interface NatDifference {
-  readonly problem: string;
-  readonly repair: string;
-}
-
-/** Compares the kernel with what ADD made. Reads the table when there is anything to compare. */
+/** Every way in which the NAT of an attachment is not as ADD made it, with the nft commands that repair it. Reads the table when there is anything to compare. */
 export async function checkNat(
   network: NatNetwork,
   owner: AddressOwner,
   wanted: readonly HostPort[],
   store: ReservationStore,
   { nft }: NatPorts,
-): Promise<NatDifference[]> {
+): Promise<Difference[]> {
   const claimed = readHostPorts(store, owner)?.hostPorts ?? [];
-  const differences: NatDifference[] = wanted
+  const differences: Difference[] = wanted
     .filter((port) => !claimed.some((other) => hostPortText(other) === hostPortText(port) && other.address === port.address))
-    .map((port) => ({ problem: `no claim on host port ${hostPortText(port)}`, repair: 'DEL and ADD the pod again' }));
+    .map((port) => ({ problem: `no claim on host port ${hostPortText(port)}`, repair: addAgain }));
   if (!network.ipMasq && wanted.length === 0) return differences;
   const actual = await nft.read(natTableName(network.name));
   const change = repairTransaction(network, wanted, actual);

@@ -58,6 +58,11 @@ function stamp(store: ReservationStore, key: string, network: NatNetwork, { node
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
 
+const hasNotRun = (error: unknown): boolean => {
+  const { reason } = ((error as { cause?: unknown }).cause ?? {}) as { reason?: unknown };
+  return reason === 'not-installed' || reason === 'not-permitted';
+};
+
 /**
  * Puts the network's rules and the pod's host ports in place. No process when there are no host ports and the rules were seen a short time ago.
  * @throws CniError 106 for a host port that another pod has; what nft throws
@@ -71,6 +76,8 @@ export async function applyNat(network: NatNetwork, record: HostPortRecord, stor
   if (hostPorts.length > 0) claimHostPorts(store, record);
   if (!(isInPlace(store, network, ports) && (await added(network, hostPorts, ports)))) {
     await ports.nft.apply(setUpTransaction(network, hostPorts)).catch((error: unknown) => {
+      // Nothing of it is in the kernel, so nothing has to be taken out before the ports are free; which would need nft, too.
+      if (!before && hasNotRun(error)) releaseHostPorts(store, record);
       if (codeOf(error) === 'exists') throw foreignElement(network, record);
       throw error;
     });

@@ -1,5 +1,6 @@
 import type { LinkOperation, LinkOutcome, NamespaceState } from '../dataplane/links.ts';
-import type { ReservationStore } from '../ipam/index.ts';
+import type { AddressOwner, ReservationStore } from '../ipam/index.ts';
+import type { DamagePort } from './damage.ts';
 import type { DelegationPorts } from './delegation.ts';
 import type { ExtrasPorts } from './extras.ts';
 
@@ -15,10 +16,19 @@ export interface MacGuardPort {
   forget(link: string): Promise<void>;
   /** The MACs that the link is allowed; undefined when it is not guarded. */
   read(link: string): Promise<readonly string[] | undefined>;
+  /** All links that are guarded. */
+  guarded(): Promise<readonly string[]>;
+}
+
+/** A DEL that was answered and has not been done yet. */
+export interface QueuedDelete {
+  readonly owner: AddressOwner;
+  /** It is done. */
+  forget(): void;
 }
 
 /** Everything that the plugin does outside of itself. */
-export interface CniPorts extends ExtrasPorts, DelegationPorts {
+export interface CniPorts extends ExtrasPorts, DelegationPorts, DamagePort {
   /** Source MACs of the node's bridges; `kernel/mac-guard` is one. */
   readonly macGuard: MacGuardPort;
   /** The namespace this process is in: the node's. */
@@ -35,6 +45,8 @@ export interface CniPorts extends ExtrasPorts, DelegationPorts {
   /** Milliseconds since the epoch. */
   now(): number;
   sleep(milliseconds: number): Promise<void>;
+  /** DELs that nobody could do when they were asked for. Absent where there is no queue. */
+  readonly queuedDeletes?: { list(network: string): readonly QueuedDelete[] };
   /** What is wrong with the node agent, where one should be running. */
   agentProblem?(): string | undefined;
   /** This ADD goes on where the agent's ended: the addresses are reserved, the attachment is not whole, and nobody was told that it is. */

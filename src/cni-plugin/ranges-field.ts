@@ -23,10 +23,21 @@ export function rangeConfig(range: Fields, path: string): RangeConfig {
   };
 }
 
+/** Ranges that were parsed, by their text: an agent reads those of its few networks again and again. */
+const parsed = new Map<string, readonly RangeSet[]>();
+
+const mostParsed = 64;
+
 /** @throws CniError 7, naming the range and what is wrong with it */
-export function parseRanges(sets: readonly (readonly RangeConfig[])[]): RangeSet[] {
+export function parseRanges(sets: readonly (readonly RangeConfig[])[]): readonly RangeSet[] {
+  const text = JSON.stringify(sets);
+  const known = parsed.get(text);
+  if (known) return known;
   try {
-    return parseRangeSets(sets);
+    const ranges = parseRangeSets(sets);
+    if (parsed.size >= mostParsed) parsed.clear();
+    parsed.set(text, ranges);
+    return ranges;
   } catch (error) {
     if (error instanceof InvalidRangeError) throw new CniError(cniErrorCodes.invalidConfig, `ipam.ranges${error.field}: ${error.message}`);
     throw error;

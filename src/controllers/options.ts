@@ -11,7 +11,7 @@ const duration = (milliseconds: number) => Type.Integer({ minimum: 100, maximum:
 /** Options of the controllers. Durations are milliseconds. */
 const controllersOptionsSchema = Type.Object(
   {
-    /** Where nodes' pod CIDRs come from: one of each family, the primary first. */
+    /** Where nodes' pod CIDRs come from: any number of each family; the first one's family is the primary one. */
     clusterCidrs: Type.Array(Type.String(), { default: ['10.244.0.0/16', 'fd00:10:244::/56'] }),
     serviceCidrs: Type.Array(Type.String(), { default: ['10.96.0.0/16', 'fd00:10:96::/112'] }),
     nodeMaskSizeIPv4: Type.Integer({ minimum: 1, maximum: 30, default: 24 }),

@@ -96,6 +96,12 @@ export function parseRule(family: Family, text: string): IptablesRule {
       at++;
       continue;
     }
+    if (word === '--match-set' && extension === 'set') {
+      const set = parseMatchSet(words[at++], words[at++], not);
+      if (!set) return unknown();
+      matches.push(set);
+      continue;
+    }
     const match = parseMatch(family, extension, word, words[at++], not);
     if (!match) return unknown();
     if (match.match === 'sport' || match.match === 'dport') {
@@ -107,7 +113,7 @@ export function parseRule(family: Family, text: string): IptablesRule {
   return target ? { matches, target } : { matches };
 }
 
-const extensions = new Set(['comment', 'addrtype', 'mark', 'conntrack', 'statistic', 'recent']);
+const extensions = new Set(['comment', 'addrtype', 'mark', 'conntrack', 'statistic', 'recent', 'set']);
 const isTransport = (word: string): word is TransportProtocol => word === 'tcp' || word === 'udp' || word === 'sctp';
 const conntrackStates = new Set(['INVALID', 'NEW', 'ESTABLISHED', 'RELATED', 'UNTRACKED', 'SNAT', 'DNAT']);
 
@@ -162,6 +168,13 @@ function parseMatch(
       };
     }
   }
+}
+
+function parseMatchSet(set: string | undefined, sides: string | undefined, isNot: boolean): IptablesMatch | undefined {
+  const parts = sides?.split(',') ?? [];
+  if (set === undefined || parts.length === 0 || parts.length > 3 || !parts.every((part) => part === 'src' || part === 'dst'))
+    return undefined;
+  return { match: 'set', set, sides: parts as ('src' | 'dst')[], ...(isNot ? { not: true } : {}) };
 }
 
 /** The kernel's unit for `-m statistic --mode random`: out of 2^31. */

@@ -69,6 +69,8 @@ function printMatch(match: IptablesMatch): string[] {
       return ['-m', 'conntrack', ...not, '--ctstate', [...match.states].sort().join(',')];
     case 'statistic':
       return ['-m', 'statistic', '--mode', 'random', '--probability', (match.odds / 2 ** 31).toFixed(11)];
+    case 'set':
+      return ['-m', 'set', ...not, '--match-set', match.set, match.sides.join(',')];
     case 'recent':
       return printRecent(match);
   }

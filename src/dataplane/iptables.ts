@@ -60,6 +60,8 @@ export type IptablesMatch =
   | { readonly match: 'ctstate'; readonly states: readonly ConntrackState[]; readonly not?: boolean }
   /** `odds` out of 2^31, the kernel's own unit. */
   | { readonly match: 'statistic'; readonly odds: number }
+  /** Whether an ipset holds the packet's addresses and ports, taken from these sides in the order of the set's parts. */
+  | { readonly match: 'set'; readonly set: string; readonly sides: readonly ('src' | 'dst')[]; readonly not?: boolean }
   | RecentMatch;
 
 /** `-m recent` by source address: `set` records, `rcheck` asks whether it was seen in the last `seconds`. */

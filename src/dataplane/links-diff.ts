@@ -1,4 +1,12 @@
-import { type LinkAddress, type LinkRoute, type LinkState, linkAddressText, linkRouteText, type NamespaceState } from './links.ts';
+import {
+  type LinkAddress,
+  type LinkNeighbour,
+  type LinkRoute,
+  type LinkState,
+  linkAddressText,
+  linkRouteText,
+  type NamespaceState,
+} from './links.ts';
 
 /** What a link must be. A field left out may have any value; further addresses are no difference. */
 export type DesiredLink = Pick<LinkState, 'name'> & Partial<LinkState>;
@@ -6,14 +14,18 @@ export type DesiredLink = Pick<LinkState, 'name'> & Partial<LinkState>;
 export interface DesiredNamespace {
   readonly links: readonly DesiredLink[];
   readonly routes: readonly LinkRoute[];
+  /** Neighbours that are to be permanent. */
+  readonly neighbours?: readonly LinkNeighbour[];
 }
 
 /** One way in which a namespace is not as desired. `desired` and `actual` are texts for people. */
 export interface LinkDifference {
-  readonly aspect: 'link' | 'kind' | 'up' | 'mac' | 'mtu' | 'master' | 'hairpin' | 'isolated' | 'promisc' | 'alias' | 'address' | 'route';
+  readonly aspect: (typeof comparedFields)[number] | 'link' | 'address' | 'route' | 'neighbour';
   readonly link: string;
   readonly desired: string;
   readonly actual: string;
+  /** Aspect `route`: the route that is missing. */
+  readonly route?: LinkRoute;
 }
 
 const comparedFields = ['kind', 'up', 'mac', 'mtu', 'master', 'hairpin', 'isolated', 'promisc', 'alias'] as const;
@@ -25,7 +37,12 @@ export function diffNamespace(desired: DesiredNamespace, actual: NamespaceState)
   for (const route of desired.routes) {
     // A link that is gone has taken its routes along; one line about it is enough.
     if (missing.has(route.device ?? '') || actual.routes.some((other) => sameRoute(route, other))) continue;
-    differences.push({ aspect: 'route', link: route.device ?? '', desired: linkRouteText(route), actual: 'absent' });
+    differences.push({ aspect: 'route', link: route.device ?? '', desired: linkRouteText(route), actual: 'absent', route });
+  }
+  for (const { device, address, mac } of desired.neighbours ?? []) {
+    const found = actual.neighbours?.find((other) => other.device === device && other.address.text === address.text);
+    if (missing.has(device) || found?.mac === mac) continue;
+    differences.push({ aspect: 'neighbour', link: device, desired: `${address.text} lladdr ${mac}`, actual: found?.mac ?? 'absent' });
   }
   return differences;
 }

@@ -46,10 +46,19 @@ export interface LinkState {
   readonly unusable?: readonly { readonly address: Address; readonly reason: 'tentative' | 'duplicate' }[];
 }
 
+/** A neighbour whose MAC the kernel was told for good (`nud permanent`). */
+export interface LinkNeighbour {
+  readonly device: string;
+  readonly address: Address;
+  readonly mac: string;
+}
+
 /** Part of what one network namespace holds: the links that were asked for and exist, and all unicast routes of their own making. */
 export interface NamespaceState {
   readonly links: ReadonlyMap<string, LinkState>;
   readonly routes: readonly LinkRoute[];
+  /** The permanent neighbours on those links. Absent: not read. */
+  readonly neighbours?: readonly LinkNeighbour[];
 }
 
 /** One change to the links, addresses, routes or neighbours of a network namespace. */

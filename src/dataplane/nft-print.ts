@@ -9,6 +9,7 @@ import {
   type NftMatch,
   type NftOperation,
   type NftPorts,
+  type NftProtocol,
   type NftRule,
   type NftSelector,
   type NftSet,
@@ -115,18 +116,19 @@ const printHook = ({ type, hook, priority, policy }: NftHook): string =>
   ` { type ${type} hook ${hook} priority ${priority}; policy ${policy}; }`;
 
 /** What stands for each type after `typeof`, which is how a key of a type without a name is declared. */
-const typeofExample: Readonly<Record<NftKeyType, string>> = {
-  ipv4_addr: 'ip daddr',
-  ipv6_addr: 'ip6 daddr',
-  // `th dport` would do here, but nft 1.0.6 then fails later transactions on the map.
-  inet_service: 'tcp dport',
-  inet_proto: 'meta l4proto',
-  integer: 'numgen random mod 65536',
-};
+const typeofExample = (type: NftKeyType, protocol: NftProtocol): string =>
+  ({
+    ipv4_addr: 'ip daddr',
+    ipv6_addr: 'ip6 daddr',
+    // `th dport` would do here, but nft 1.0.6 then fails later transactions on the map.
+    inet_service: `${protocol} dport`,
+    inet_proto: 'meta l4proto',
+    integer: 'numgen random mod 65536',
+  })[type];
 
-function printSetType({ key, interval, verdicts, data, timeout }: Omit<NftSet, 'elements'>): string {
+function printSetType({ key, interval, verdicts, data, timeout, protocol = 'tcp' }: Omit<NftSet, 'elements'>): string {
   const byExample = key.includes('integer');
-  const types = (each: readonly NftKeyType[]): string => each.map((type) => (byExample ? typeofExample[type] : type)).join(' . ');
+  const types = (each: readonly NftKeyType[]): string => each.map((type) => (byExample ? typeofExample(type, protocol) : type)).join(' . ');
   const value = verdicts ? ' : verdict' : data ? ` : ${types(data)}` : '';
   const flags = timeout !== undefined ? ` flags dynamic,timeout; timeout ${timeout}s;` : interval ? ' flags interval;' : '';
   return ` { ${byExample ? 'typeof' : 'type'} ${types(key)}${value};${flags} }`;

@@ -39,6 +39,11 @@ export interface NftSet {
   readonly verdicts: boolean;
   /** What the map leads to. More than one: a concatenation. */
   readonly data?: readonly NftKeyType[];
+  /**
+   * Whose ports `inet_service` stands for; tcp when it is not said. nft refuses a rule that takes ports of one protocol from a map to ports of another.
+   * The kernel does not tell it, so that it does not count in a comparison.
+   */
+  readonly protocol?: NftProtocol;
   /** Rules put elements in, which leave after so many seconds. Such elements are not part of the state. */
   readonly timeout?: number;
   /**

@@ -14,21 +14,26 @@ export {
   decodeReservation,
   encodeReservation,
   ownerKey,
+  releaseMark,
   type ReservationRecord,
   sameOwner,
+  withoutReleaseMark,
 } from './pod-addresses-record.ts';
 export {
   AddressTakenError,
   beginRelease,
   checkRoom,
   holdsReservation,
+  isReserved,
   listReservations,
   type ReservationRequest,
-  type ReservationStore,
   readReservation,
   recordForeignAddresses,
   releaseAddresses,
   reserveAddresses,
 } from './pod-addresses-reserve.ts';
+export { defaultQuarantine } from './address-pool.ts';
+export { bootMark, type JournalEntry, parseJournal, type Tenure, tenuresOf } from './journal.ts';
+export type { ReservationStore } from './reservation-store.ts';
 export * from './node-cidrs.ts';
 export * from './node-cidrs-options.ts';

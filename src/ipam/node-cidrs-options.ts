@@ -17,7 +17,9 @@ export class NodeCidrError extends Error {
 }
 
 export interface NodeCidrOptions {
+  /** Any number of each family. Nodes get a CIDR of each family that is here, the first one's family first. */
   readonly clusterCidrs: readonly string[];
+  /** At most one of each family. */
   readonly serviceCidrs: readonly string[];
   readonly nodeMaskSizes: Readonly<Record<Family, number>>;
 }
@@ -27,7 +29,7 @@ const maxBlockBits = 16;
 
 /**
  * Reads and checks the options of the allocator.
- * @throws NodeCidrError when a text is no CIDR, two of one family are given, a mask size does not fit, or any two ranges overlap.
+ * @throws NodeCidrError when a text is no CIDR, two service CIDRs are of one family, a mask size does not fit, or any two ranges overlap.
  */
 export function readNodeCidrOptions({ clusterCidrs, serviceCidrs, nodeMaskSizes }: NodeCidrOptions): {
   clusterCidrs: ClusterCidr[];
@@ -36,6 +38,7 @@ export function readNodeCidrOptions({ clusterCidrs, serviceCidrs, nodeMaskSizes 
   const clusters = readRanges('cluster CIDR', clusterCidrs);
   const services = readRanges('service CIDR', serviceCidrs);
   if (clusters.length === 0) throw new NodeCidrError('bad-cidr', 'cluster CIDR: at least one is needed, such as 10.244.0.0/16');
+  refuseSameFamily(services);
   checkOverlaps([...clusters, ...services]);
   const sized = clusters.map(({ prefix }) => ({ prefix, nodeMaskSize: checkMaskSize(prefix, nodeMaskSizes[prefix.family]) }));
   return { clusterCidrs: sized, serviceCidrs: services.map(({ prefix }) => prefix) };
@@ -60,14 +63,17 @@ export function checkOverlaps(ranges: readonly NamedPrefix[]): void {
 }
 
 function readRanges(name: string, texts: readonly string[]): NamedPrefix[] {
-  const ranges = texts.map((text) => {
+  return texts.map((text) => {
     try {
       return { name, prefix: parsePrefix(text, { strict: true }) };
     } catch (error) {
       throw new NodeCidrError('bad-cidr', `${name}: ${(error as Error).message}`);
     }
   });
-  for (const [index, { prefix }] of ranges.entries()) {
+}
+
+function refuseSameFamily(ranges: readonly NamedPrefix[]): void {
+  for (const [index, { name, prefix }] of ranges.entries()) {
     const first = ranges.slice(0, index).find((other) => other.prefix.family === prefix.family);
     if (first)
       throw new NodeCidrError(
@@ -75,7 +81,6 @@ function readRanges(name: string, texts: readonly string[]): NamedPrefix[] {
         `${name}: ${first.prefix.text} and ${prefix.text} are both IPv${prefix.family}; give at most one of each family`,
       );
   }
-  return ranges;
 }
 
 function checkMaskSize(prefix: Prefix, size: number): number {

@@ -20,6 +20,8 @@ export interface ReservationRecord extends AddressOwner {
   readonly addresses: readonly Address[];
   /** Where the addresses come from when not from here: the type of another IPAM plugin, or `none`. Nothing is claimed for them then. */
   readonly ipam?: string;
+  /** Where the addresses rest when they are released: the name of their pool. Absent when they are not from here. */
+  readonly pool?: string;
   /** `releasing`: a DEL has begun. */
   readonly state: 'reserved' | 'releasing';
   readonly bootId: string;
@@ -35,19 +37,30 @@ export const sameOwner = (a: AddressOwner, b: AddressOwner): boolean => a.contai
 export const encodeReservation = (record: ReservationRecord): string =>
   `${JSON.stringify({ ...record, addresses: record.addresses.map(({ text }) => text) }, null, 2)}\n`;
 
-/** Undefined for anything that {@link encodeReservation} did not write. */
+/** Appended to a record: its owner gives back what it holds. */
+export const releaseMark = '"releasing"\n';
+
+/** A record without the marks of those who have begun to release it; undefined when there is none. */
+export function withoutReleaseMark(text: string): string | undefined {
+  let end = text.length;
+  while (text.endsWith(releaseMark, end)) end -= releaseMark.length;
+  return end === text.length ? undefined : text.slice(0, end);
+}
+
+/** Undefined for anything that {@link encodeReservation} did not write, with or without {@link releaseMark} behind it. */
 export function decodeReservation(text: string): ReservationRecord | undefined {
+  const marked = withoutReleaseMark(text);
   let fields: Record<string, unknown>;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(marked ?? text);
     if (typeof value !== 'object' || value === null) return undefined;
-    fields = value as Record<string, unknown>;
+    fields = { ...value, ...(marked === undefined ? {} : { state: 'releasing' }) };
   } catch {
     return undefined;
   }
-  const { containerId, ifname, network, pod, ipam, netns, netnsInode, hostLink, addresses, state, bootId, reservedAt } = fields;
+  const { containerId, ifname, network, pod, ipam, pool, netns, netnsInode, hostLink, addresses, state, bootId, reservedAt } = fields;
   for (const field of [containerId, ifname, network, netns, hostLink, bootId, reservedAt]) if (typeof field !== 'string') return undefined;
-  for (const field of [pod, ipam]) if (field !== undefined && typeof field !== 'string') return undefined;
+  for (const field of [pod, ipam, pool]) if (field !== undefined && typeof field !== 'string') return undefined;
   if (typeof netnsInode !== 'number' || (state !== 'reserved' && state !== 'releasing') || !Array.isArray(addresses)) return undefined;
   const parsed = addresses.map((address) => (typeof address === 'string' ? tryParseAddress(address) : undefined));
   if (parsed.includes(undefined)) return undefined;

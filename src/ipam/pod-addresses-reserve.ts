@@ -1,4 +1,6 @@
-import { type Address, tryParseAddress } from '../net/index.ts';
+import type { Address } from '../net/index.ts';
+import { choicesOf, defaultQuarantine, poolName, requestedChoices, rest } from './address-pool.ts';
+import { releasedLine, reservedLine } from './journal.ts';
 import { AddressesExhaustedError, chooseAddresses } from './pod-addresses.ts';
 import { rangeOf, type RangeSet } from './pod-addresses-range.ts';
 import {
@@ -6,23 +8,11 @@ import {
   decodeReservation,
   encodeReservation,
   ownerKey,
+  releaseMark,
   type ReservationRecord,
   sameOwner,
 } from './pod-addresses-record.ts';
-
-/** Where reservations are kept: a claim on a name (an address) is exclusive among all processes. `storage/claim-files` is one. */
-export interface ReservationStore {
-  readOwner(key: string): string | undefined;
-  writeOwner(key: string, record: string): void;
-  removeOwner(key: string): void;
-  owners(): string[];
-  claim(key: string, name: string): boolean;
-  readClaim(name: string): string | undefined;
-  release(name: string): void;
-  claims(): string[];
-  readNote(name: string): string | undefined;
-  writeNote(key: string, name: string, text: string): void;
-}
+import type { ReservationStore } from './reservation-store.ts';
 
 /** An address that was asked for belongs to another. */
 export class AddressTakenError extends Error {
@@ -37,15 +27,13 @@ export class AddressTakenError extends Error {
 /** What the caller knows of an attachment before it has addresses. */
 export type ReservationRequest = Omit<ReservationRecord, 'addresses' | 'state'>;
 
-const lastNote = 'last-addresses';
-const none: ReadonlySet<string> = new Set();
-
 /**
  * Reserves one address of each set, all or none. An owner that holds addresses of these sets already keeps them.
  *
  * The record that names the addresses is written before they are claimed, so at every instruction it names all that the owner may hold,
  * and {@link releaseAddresses} finds them without a search.
  * @param requested the address that is asked for out of the set of the same place; it must be in it
+ * @param quarantine how long (ms) a released address is left alone while there are others
  * @throws AddressesExhaustedError; AddressTakenError for one that was asked for; the store's own errors
  */
 export function reserveAddresses(
@@ -53,38 +41,34 @@ export function reserveAddresses(
   allSets: readonly RangeSet[],
   request: ReservationRequest,
   requested: readonly (Address | undefined)[] = [],
+  quarantine: number = defaultQuarantine,
 ): ReservationRecord {
   const key = ownerKey(request);
   // What is asked for is a set of one.
   const sets = allSets.map((set, index) => narrowed(set, requested[index]));
   const kept = keepReservation(store, sets, request);
   if (kept) return kept;
-  const last = readLast(store);
-  // The names taken are listed only after a first try failed: with next-fit that is rare, and listing costs more the more pods there are.
-  let taken = none;
-  for (;;) {
-    const addresses = choose(taken);
-    const record: ReservationRecord = { ...request, addresses, state: 'reserved' };
-    store.writeOwner(key, encodeReservation(record));
-    const refused = addresses.findIndex(({ text }) => !store.claim(key, text));
-    if (refused < 0) {
-      store.writeNote(key, lastNote, `${addresses.map(({ text }) => text).join(' ')}\n`);
-      return record;
+  const pool = poolName(allSets);
+  const choices = requested.some(Boolean) ? requestedChoices(store, sets, pool) : choicesOf(store, sets, quarantine);
+  try {
+    for (const { addresses, settle } of choices) {
+      const record: ReservationRecord = { ...request, addresses, pool, state: 'reserved' };
+      store.writeOwner(key, encodeReservation(record));
+      const refused = addresses.findIndex(({ text }) => !store.claim(key, text));
+      if (refused < 0) {
+        settle();
+        store.journal(reservedLine(record, store.now()));
+        return record;
+      }
+      for (const { text } of addresses.slice(0, refused)) store.release(text);
     }
-    for (const { text } of addresses.slice(0, refused)) store.release(text);
-    taken = new Set(store.claims());
+  } catch (error) {
+    if (!(error instanceof AddressesExhaustedError)) throw error;
+    store.removeOwner(key);
+    const address = requested[sets.indexOf(error.set)];
+    throw address ? new AddressTakenError(address, ownerName(store, address)) : error;
   }
-
-  function choose(known: ReadonlySet<string>): Address[] {
-    try {
-      return chooseAddresses(sets, last, known);
-    } catch (error) {
-      if (!(error instanceof AddressesExhaustedError)) throw error;
-      store.removeOwner(key);
-      const address = requested[sets.indexOf(error.set)];
-      throw address ? new AddressTakenError(address, ownerName(store, address)) : error;
-    }
-  }
+  throw new RangeError('no set of ranges to reserve addresses from');
 }
 
 /** The reservation of the owner; undefined when it has none. */
@@ -92,6 +76,13 @@ export function readReservation(store: ReservationStore, owner: AddressOwner): R
   const text = store.readOwner(ownerKey(owner));
   return text === undefined ? undefined : decodeReservation(text);
 }
+
+/**
+ * Is the reservation still as it was made, by the one that made it? At the price of reading one file, and therefore without a look at the
+ * addresses: nobody but a release takes those away, and a release is announced first.
+ */
+export const isReserved = (store: ReservationStore, record: ReservationRecord): boolean =>
+  store.readOwner(ownerKey(record)) === encodeReservation(record);
 
 /** Does the owner still hold every address of its record, and is no release under way? */
 export function holdsReservation(store: ReservationStore, record: ReservationRecord): boolean {
@@ -104,6 +95,7 @@ export function holdsReservation(store: ReservationStore, record: ReservationRec
 export function recordForeignAddresses(store: ReservationStore, record: ReservationRecord & { readonly ipam: string }): void {
   if (readReservation(store, record)?.ipam === undefined) releaseAddresses(store, record);
   store.writeOwner(ownerKey(record), encodeReservation(record));
+  if (record.addresses.length > 0) store.journal(reservedLine(record, store.now()));
 }
 
 /**
@@ -112,13 +104,21 @@ export function recordForeignAddresses(store: ReservationStore, record: Reservat
  */
 export function beginRelease(store: ReservationStore, owner: AddressOwner): ReservationRecord | undefined {
   const record = readReservation(store, owner);
-  if (record?.state === 'reserved') store.writeOwner(ownerKey(owner), encodeReservation({ ...record, state: 'releasing' }));
+  if (record?.state === 'reserved') store.appendToOwner(ownerKey(owner), releaseMark);
   return record;
 }
 
 /** Gives back what the owner holds. Repeatable; an owner without a reservation is fine. */
 export function releaseAddresses(store: ReservationStore, owner: AddressOwner): void {
-  for (const { text } of readReservation(store, owner)?.addresses ?? []) if (isClaimedBy(store, text, owner)) store.release(text);
+  const record = readReservation(store, owner);
+  if (record) {
+    const held = record.addresses.filter(({ text }) => isClaimedBy(store, text, owner));
+    const ended = record.ipam === undefined ? held : record.addresses;
+    // Before anybody else can have them, so that in the journal nobody had one at the same time as another.
+    if (ended.length > 0) store.journal(releasedLine({ ...record, addresses: ended }, store.now()));
+    for (const { text } of held) store.release(text);
+    if (record.pool !== undefined) rest(store, record.pool, held);
+  }
   store.removeOwner(ownerKey(owner));
 }
 
@@ -153,7 +153,7 @@ export function listReservations(store: ReservationStore): { reservations: Reser
 
 /** @throws AddressesExhaustedError when a reservation would fail now. */
 export function checkRoom(store: ReservationStore, sets: readonly RangeSet[]): void {
-  chooseAddresses(sets, readLast(store), new Set(store.claims()));
+  chooseAddresses(sets, [], new Set(store.claims()));
 }
 
 /** What an earlier attempt of the same owner holds, if it is whole and fits the sets; else it is released. */
@@ -163,10 +163,14 @@ function keepReservation(store: ReservationStore, sets: readonly RangeSet[], req
   const { addresses } = before;
   const fits =
     before.state === 'reserved' && addresses.length === sets.length && sets.every((set, index) => rangeOf(set, addresses[index]!));
-  const record: ReservationRecord = { ...request, addresses, state: 'reserved' };
+  const { pool } = before;
+  const record: ReservationRecord = { ...request, addresses, ...(pool === undefined ? {} : { pool }), state: 'reserved' };
   if (fits) {
     store.writeOwner(ownerKey(request), encodeReservation(record));
-    if (addresses.every(({ text }) => isClaimedBy(store, text, request) || store.claim(ownerKey(request), text))) return record;
+    if (addresses.every(({ text }) => isClaimedBy(store, text, request) || store.claim(ownerKey(request), text))) {
+      store.journal(reservedLine(record, store.now()));
+      return record;
+    }
   }
   releaseAddresses(store, request);
   return undefined;
@@ -177,8 +181,5 @@ function isClaimedBy(store: ReservationStore, name: string, owner: AddressOwner)
   const record = text === undefined ? undefined : decodeReservation(text);
   return record !== undefined && sameOwner(record, owner);
 }
-
-const readLast = (store: ReservationStore): (Address | undefined)[] =>
-  (store.readNote(lastNote) ?? '').trim().split(' ').map(tryParseAddress);
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

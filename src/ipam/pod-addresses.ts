@@ -53,6 +53,13 @@ export function* walkFrom(set: RangeSet, last: Address | undefined): Generator<A
   yield* walk(set[at]!, set[at]!.start.value, last.value);
 }
 
+/** The usable addresses of the set after `last`, up to its end; all of them when `last` is none of the set. */
+export function* walkOn(set: RangeSet, last: Address | undefined): Generator<Address> {
+  const at = last ? set.findIndex((range) => rangeHolds(range, last)) : -1;
+  for (const range of set.slice(Math.max(at, 0)))
+    yield* walk(range, last && rangeHolds(range, last) ? last.value + 1n : range.start.value, range.end.value);
+}
+
 function* walk({ subnet, gateway }: AddressRange, from: bigint, to: bigint): Generator<Address> {
   for (let value = from; value <= to; value++) if (value !== gateway.value) yield addressFromValue(subnet.family, value);
 }
@@ -60,7 +67,8 @@ function* walk({ subnet, gateway }: AddressRange, from: bigint, to: bigint): Gen
 const rangeHolds = ({ start, end }: AddressRange, { family, value }: Address): boolean =>
   family === start.family && value >= start.value && value <= end.value;
 
-function sameOffset(from: RangeSet, address: Address, to: RangeSet): Address | undefined {
+/** The address of `to` that has the same offset in its subnet as `address` in its own; undefined when that is none for pods. */
+export function sameOffset(from: RangeSet, address: Address, to: RangeSet): Address | undefined {
   const index = from.findIndex((range) => rangeHolds(range, address));
   const source = from[index];
   const target = to[index];

@@ -1,4 +1,8 @@
 import { execa } from 'execa';
+import { CommandError, type CommandFailure, type CommandResult } from './command-error.ts';
+import { type Listener, type StandbyCommand, startListening, startStandby } from './waiting-commands.ts';
+
+export { CommandError, type CommandFailure, type CommandResult };
 
 export interface CommandOptions {
   /** Written to standard input. */
@@ -10,41 +14,14 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export interface CommandResult {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly exitCode: number;
-}
-
 /** The one way to start a program that ends by itself. Arguments are an array: there is no shell. */
 export interface CommandRunner {
   /** @throws CommandError on a spawn failure, a timeout, or an exit code not accepted. */
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
-}
-
-export type CommandFailure = 'not-installed' | 'not-permitted' | 'timeout' | 'failed';
-
-/** A command that could not be run or failed. `reason` is stable; the message names the command and quotes its error. */
-export class CommandError extends Error {
-  readonly reason: CommandFailure;
-  readonly command: readonly string[];
-  readonly exitCode: number | undefined;
-  readonly stderr: string;
-  constructor(reason: CommandFailure, command: readonly string[], exitCode: number | undefined, stderr: string) {
-    super(`${command.join(' ').slice(0, 200)}: ${explain(reason, command[0]!, exitCode, stderr)}`);
-    this.name = 'CommandError';
-    this.reason = reason;
-    this.command = command;
-    this.exitCode = exitCode;
-    this.stderr = stderr;
-  }
-}
-
-function explain(reason: CommandFailure, program: string, exitCode: number | undefined, stderr: string): string {
-  if (reason === 'not-installed')
-    return `${program} is not installed; run scripts/setup.sh, or install the Debian package that provides it`;
-  if (reason === 'timeout') return 'did not finish in time';
-  return stderr.trim().slice(0, 2_000) || `exit code ${exitCode}`;
+  /** Starts a program that does nothing before it has read its input, so that its start costs nothing once the input is there. */
+  readonly standby?: (command: string, args: readonly string[]) => StandbyCommand;
+  /** Starts a program that runs until it is ended, and hands on what it says. */
+  readonly listen?: (command: string, args: readonly string[], listener: Listener) => { end(): void };
 }
 
 /** Runs commands on this machine with execa, in the network namespace of this process. */
@@ -67,6 +44,8 @@ export const systemRunner: CommandRunner = {
       stderr || (exitCode === undefined ? (result.message ?? '') : ''),
     );
   },
+  standby: startStandby,
+  listen: startListening,
 };
 
 function failureOf(result: { timedOut: boolean; code?: string | undefined; stderr: string }): CommandFailure {
@@ -77,6 +56,12 @@ function failureOf(result: { timedOut: boolean; code?: string | undefined; stder
 }
 
 /** A runner whose commands run inside a network namespace given by path (nsenter keeps the mount namespace). */
-export const inNetworkNamespace = (runner: CommandRunner, path: string): CommandRunner => ({
-  run: (command, args, options) => runner.run('nsenter', [`--net=${path}`, '--', command, ...args], options),
-});
+export const inNetworkNamespace = (runner: CommandRunner, path: string): CommandRunner => {
+  const { standby, listen } = runner;
+  const entering = (command: string, args: readonly string[]): string[] => [`--net=${path}`, '--', command, ...args];
+  return {
+    run: (command, args, options) => runner.run('nsenter', entering(command, args), options),
+    ...(standby && { standby: (command, args) => standby('nsenter', entering(command, args)) }),
+    ...(listen && { listen: (command, args, listener) => listen('nsenter', entering(command, args), listener) }),
+  };
+};

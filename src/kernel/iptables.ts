@@ -1,4 +1,5 @@
 import type { IptablesRuleset } from '../dataplane/iptables.ts';
+import { chunkIptablesChange } from '../dataplane/iptables-chunks.ts';
 import { type IptablesChange, printRestore } from '../dataplane/iptables-diff.ts';
 import { parseIptablesSave } from '../dataplane/iptables-parse.ts';
 import type { Family } from '../net/index.ts';
@@ -18,7 +19,10 @@ export interface Iptables {
   readonly family: Family;
   /** Every table the kernel has. @throws IptablesError */
   read(): Promise<IptablesRuleset>;
-  /** One iptables-restore --noflush; each table is changed whole or not at all. Returns the bytes sent. @throws IptablesError */
+  /**
+   * One iptables-restore --noflush; each table is changed whole or not at all. A large change goes to iptables-nft in several, see
+   * {@link chunkIptablesChange}. Returns the bytes sent. @throws IptablesError
+   */
   apply(change: IptablesChange): Promise<number>;
   /** Has it checked without doing it. @throws IptablesError */
   check(change: IptablesChange): Promise<void>;
@@ -47,6 +51,9 @@ export class IptablesError extends Error {
   }
 }
 
+/** Operations in one restore of iptables-nft: fewer take more processes, more take longer for each (seen on 1.8.9). */
+const chunkSize = 3_000;
+
 /** Drives the machine's iptables-save and iptables-restore (1.8 or later, nf_tables or legacy) through the runner. */
 export function createIptables(
   runner: CommandRunner,
@@ -54,6 +61,13 @@ export function createIptables(
   { variant = 'auto', lockTimeout = 5 }: IptablesSettings = {},
 ): Iptables {
   const base = `${family === 4 ? 'iptables' : 'ip6tables'}${variant === 'auto' ? '' : `-${variant}`}`;
+  let isNft: Promise<boolean> | undefined = variant === 'auto' ? undefined : Promise.resolve(variant === 'nft');
+  /** What `iptables` stands for; a tool that does not say is taken for legacy, to which nothing is sent in pieces. */
+  const findVariant = (): Promise<boolean> =>
+    runner.run(base, ['--version']).then(
+      ({ stdout }) => stdout.includes('nf_tables'),
+      () => false,
+    );
   const restore = async (change: IptablesChange, ...more: string[]): Promise<number> => {
     const input = printRestore(change);
     try {
@@ -73,7 +87,13 @@ export function createIptables(
         throw classify(error, '');
       }
     },
-    apply: (change) => restore(change),
+    async apply(change) {
+      const isLarge = change.tables.reduce((sum, { operations }) => sum + operations.length, 0) > chunkSize;
+      if (!isLarge || !(await (isNft ??= findVariant()))) return restore(change);
+      let bytes = 0;
+      for (const chunk of chunkIptablesChange(change, chunkSize)) bytes += await restore(chunk);
+      return bytes;
+    },
     async check(change) {
       await restore(change, '--test');
     },

@@ -8,6 +8,8 @@ export interface MacGuard {
   forget(link: string): Promise<void>;
   /** The MACs that the link is allowed; undefined when it is not guarded. */
   read(link: string): Promise<readonly string[] | undefined>;
+  /** All links that are guarded. */
+  guarded(): Promise<readonly string[]>;
 }
 
 const table = 'bridge podwire-source';
@@ -57,6 +59,7 @@ export function createMacGuard(runner: CommandRunner): MacGuard {
       const { hasRule, isGuarded, allowed } = await stateOf(link);
       return hasRule && isGuarded ? allowed : undefined;
     },
+    guarded: async () => ((await list(runner)).get('guarded') ?? []).filter((name) => typeof name === 'string'),
   };
 }
 

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { CommandRunner } from './command-runner.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { type ProcessIdentity, signalProcess } from './processes.ts';
+import { type ProcessEntry, processTable } from './process-table.ts';
+import { signalProcess } from './processes.ts';
 
 /** A process whose standard streams are ours, in a session of its own. */
 export interface PipedProcess {
@@ -100,16 +101,9 @@ function endFamily(child: ChildProcess, patience: number, clock: Clock): void {
   });
 }
 
-interface ProcessEntry extends ProcessIdentity {
-  readonly parent: number;
-  readonly session: number;
-}
-
 /** A process, its descendants, and all processes of their sessions. Empty when it is gone. */
 function familyOf(root: number): readonly ProcessEntry[] {
-  const all = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => readEntry(Number(name)) ?? []);
+  const all = processTable();
   const members = new Set(all.filter(({ pid }) => pid === root));
   for (let before = -1; before !== members.size; ) {
     before = members.size;
@@ -118,18 +112,6 @@ function familyOf(root: number): readonly ProcessEntry[] {
     for (const entry of all) if (pids.has(entry.parent) || sessions.has(entry.session)) members.add(entry);
   }
   return [...members];
-}
-
-function readEntry(pid: number): ProcessEntry | undefined {
-  try {
-    // proc(5): the command in parentheses may hold anything; the fields are counted from behind it.
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { pid, parent: Number(fields[1]), session: Number(fields[3]), startTime: Number(fields[19]) };
-  } catch {
-    // Ended meanwhile.
-    return undefined;
-  }
 }
 
 const signalNumber = (signal: NodeJS.Signals | null): number => (signal === null ? 0 : osConstants.signals[signal]);

@@ -48,8 +48,16 @@ function tokensOf(port: ServicePortModel): string[] {
     ...port.endpoints.map((endpoint) => endpointChain(port, endpoint)),
     `"${port.name}`,
     `${port.service}/${protocol}/${port.name.slice(port.service.length + 1)}`,
-    ...addresses.flatMap((address) => [`${address}.${protocol}.${port.port}`, `backends-${protocol} ${address}.${port.port}`]),
-    ...(port.nodePort === undefined ? [] : [`${protocol}.${port.nodePort}`, `nodeport-backends-${protocol} ${port.nodePort}`]),
+    ...addresses.flatMap((address) => [
+      `${address}.${protocol}.${port.port}`,
+      `backends-${protocol} ${address}.${port.port}`,
+      `${protocol} ${joinHostPort(address, port.port)}`,
+      `address ${address}`,
+    ]),
+    ...port.endpoints.map(({ address, port: to }) => `loop ${address},${protocol}:${to}`),
+    ...(port.nodePort === undefined
+      ? []
+      : [`${protocol}.${port.nodePort}`, `nodeport-backends-${protocol} ${port.nodePort}`, `${protocol} *:${port.nodePort}`]),
   ];
 }
 
@@ -66,5 +74,26 @@ function candidates(line: string): string[] {
     const family = set.replace(/^local-/, '');
     found.push(key, `${family} ${key.slice(0, key.lastIndexOf('.'))}`);
   }
-  return found;
+  return [...found, ...candidatesOfIpvs(line)];
+}
+
+const ipvsProtocols: Readonly<Record<string, string>> = { '-t': 'tcp', '-u': 'udp', '--sctp-service': 'sctp' };
+
+/** In the lines of ipvsadm, ipset and `ip`. */
+function candidatesOfIpvs(line: string): string[] {
+  const server = /^-[AaEeDd] (-t|-u|--sctp-service) (\S+:(\d+))/.exec(line);
+  if (server) {
+    const protocol = ipvsProtocols[server[1]!]!;
+    return [`${protocol} ${server[2]}`, `${protocol} *:${server[3]}`];
+  }
+  const address = /^address (?:add|delete) (\S+)\//.exec(line);
+  if (address) return [`address ${address[1]}`];
+  const [, set = '', element = ''] = /^(?:add|del) (KUBE-\S+) (\S+)/.exec(line) ?? [];
+  const nodePort = /-NODE-PORT-(?:LOCAL-)?(TCP|UDP)$/.exec(set);
+  if (nodePort) return [`${nodePort[1]!.toLowerCase()} *:${element}`];
+  const [ip = '', protocol, port] = element.split(/,|(?<=,(?:tcp|udp|sctp)):/);
+  if (protocol === undefined) return [`address ${ip}`];
+  return set.endsWith('LOOP-BACK')
+    ? [`loop ${ip},${protocol}:${port}`]
+    : [`${protocol} ${joinHostPort(ip, Number(port))}`, `${protocol} *:${port}`];
 }

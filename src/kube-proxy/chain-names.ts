@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as sha256 } from 'node:crypto';
 import type { Backend, ServicePortModel } from './model.ts';
 
 type PortIdentity = Pick<ServicePortModel, 'name' | 'protocol'>;
@@ -14,14 +14,21 @@ export const firewallChain = (port: PortIdentity): string => `KUBE-FW-${hash(ide
 /** One endpoint. */
 export const endpointChain = (port: PortIdentity, { text }: Pick<Backend, 'text'>): string => `KUBE-SEP-${hash(identity(port) + text)}`;
 
+/** Services whose addresses are in one block, in the bucketed layout. */
+export const bucketChain = (prefix: string): string => `KUBE-BKT-${hash(prefix)}`;
+
 const identity = ({ name, protocol }: PortIdentity): string => name + protocol.toLowerCase();
 
 function hash(text: string): string {
-  const digest = createHash('sha256').update(text).digest();
-  let bits = 0n;
-  for (const byte of digest.subarray(0, 10)) bits = (bits << 8n) | BigInt(byte);
+  const digest = sha256('sha256', text, 'buffer');
   let encoded = '';
-  for (let shift = 75n; shift >= 0n; shift -= 5n) encoded += alphabet[Number((bits >> shift) & 31n)];
+  // Five bytes are eight characters.
+  for (const start of [0, 5]) {
+    const high = (digest[start]! << 12) | (digest[start + 1]! << 4) | (digest[start + 2]! >> 4);
+    const low = ((digest[start + 2]! & 15) << 16) | (digest[start + 3]! << 8) | digest[start + 4]!;
+    for (let shift = 15; shift >= 0; shift -= 5) encoded += alphabet[(high >> shift) & 31];
+    for (let shift = 15; shift >= 0; shift -= 5) encoded += alphabet[(low >> shift) & 31];
+  }
   return encoded;
 }
 

@@ -15,6 +15,7 @@ export interface ModeDifference {
 
 const variants: readonly (Pick<ProxyOptions, 'mode' | 'nftablesLayout'> & { readonly name: string })[] = [
   { name: 'iptables', mode: 'iptables', nftablesLayout: 'fast' },
+  { name: 'ipvs', mode: 'ipvs', nftablesLayout: 'fast' },
   { name: 'nftables (fast)', mode: 'nftables', nftablesLayout: 'fast' },
   { name: 'nftables (compat)', mode: 'nftables', nftablesLayout: 'compat' },
 ];

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, release } from 'node:os';
 import type { CommandRunner } from '../kernel/command-runner.ts';
 import { createConntrack, isMissingTool } from '../kernel/conntrack.ts';
 import { createIptables, type Iptables, IptablesError } from '../kernel/iptables.ts';
+import { createDirector } from '../kernel/ipvs-director.ts';
 import { createNft } from '../kernel/nft.ts';
 import { writeSysctls } from '../kernel/sysctl.ts';
 import type { ClusterCache } from '../kube/cluster-cache.ts';
@@ -19,15 +20,17 @@ import { createFamilyLoop, type UdpFlows } from './family-loop.ts';
 import { healthAnswers, isNodeEligible, type ProxyHealth } from './health-answers.ts';
 import { healthCheckAnswers } from './health-checks.ts';
 import type { ProxyInput } from './input.ts';
+import { ipvsProgrammer } from './ipvs-programmer.ts';
 import { createProxyMetrics } from './metrics.ts';
 import { type ProxyOptions, type ProxyOptionsInput, resolveProxyOptions } from './options.ts';
 import { type AnyProgrammer, iptablesProgrammer, nftablesProgrammer } from './programmer.ts';
 import { createProblemEvents, healthPortProblems } from './problem-events.ts';
+import { dummyLink, ipvsOwner, ipvsSysctls } from './render/ipvs.ts';
 import { type ProxyReport, reportServices } from './report.ts';
 
 export interface ProxyDependencies {
   readonly cluster: ClusterCache;
-  /** Runs iptables, ip6tables, conntrack and sysctl in the node's network namespace. */
+  /** Runs iptables, ip6tables, nft, ipset, ipvsadm, ip, conntrack and sysctl in the node's network namespace. */
   readonly runner: CommandRunner;
   /** Takes what could not be programmed; without it the log alone tells. */
   readonly events?: Pick<EventRecorder, 'record'>;
@@ -35,7 +38,8 @@ export interface ProxyDependencies {
 
 /**
  * Starts the service proxy of one node. Resolves when the tools have been found to work; the first sync follows once the caches are filled.
- * Stopping leaves all rules in place. @throws ProxyError for bad options, IptablesError when iptables cannot be used.
+ * Stopping leaves all rules in place. @throws ProxyError for bad options, IptablesError when iptables cannot be used,
+ * IpvsError when the kernel or the machine lacks what mode ipvs needs.
  */
 export async function startProxy(
   input: ProxyOptionsInput,
@@ -45,7 +49,7 @@ export async function startProxy(
   const options = resolveProxyOptions(input);
   const { clock, health } = context;
   const log = context.log.child({ component: 'proxy' });
-  const programmers = programmersOf(options.mode, options, runner, log);
+  const programmers = programmersOf(options.mode, options, runner, log, { monotonic: () => clock.monotonic() });
   const initial = await Promise.all(programmers.map((programmer) => programmer.read()));
   if (options.mode === 'iptables' && options.localhostNodePorts && options.families.includes('IPv4'))
     await writeSysctls(runner, [['net/ipv4/conf/all/route_localnet', '1']]);
@@ -102,7 +106,11 @@ export async function startProxy(
     metrics.unprogrammed(problems.length + ports.length);
     for (const note of problemEvents.notesOf([...problems, ...ports], findObject)) events?.record(note);
   };
-  const loops = families.map(({ parts }) => startSyncLoop(parts));
+  const loops = families.map(({ parts, watch }) => {
+    const loop = startSyncLoop(parts);
+    watch(loop.trigger);
+    return loop;
+  });
 
   const trigger = (): void => {
     metrics.queued(clock.now() / 1_000);
@@ -125,20 +133,20 @@ export async function startProxy(
 
   const patience = 2 * Math.max(options.syncPeriod, 30_000);
   const startedAt = clock.now();
-  const reports = () => families.map((family) => family.report());
+  const statuses = () => families.map((family) => family.status());
   health.addReady('proxy', () => {
-    const pending = reports().find(({ lastSync }) => lastSync === 0);
+    const pending = statuses().find(({ lastSync }) => lastSync === 0);
     return pending && `IPv${pending.family}: ${pending.problem ?? 'not synced yet'}`;
   });
   health.addLive('proxy', () => {
-    const late = reports().find(({ problem, lastSync }) => problem !== undefined && clock.now() - (lastSync || startedAt) > patience);
+    const late = statuses().find(({ problem, lastSync }) => problem !== undefined && clock.now() - (lastSync || startedAt) > patience);
     return late && `IPv${late.family}: ${late.problem}`;
   });
 
   const proxyHealth = (): ProxyHealth => ({
     isHealthy: health.live().ok,
     isNodeEligible: isNodeEligible(nodes.store.get(options.nodeName)),
-    lastUpdated: Math.max(...reports().map(({ lastSync }) => lastSync)),
+    lastUpdated: Math.max(...statuses().map(({ lastSync }) => lastSync)),
     now: clock.now(),
   });
   for (const [path, answer] of healthAnswers(proxyHealth, metrics.answered)) context.answers?.set(path, answer);
@@ -147,11 +155,12 @@ export async function startProxy(
     async stop() {
       for (const stop of stopListening) stop();
       await Promise.all(loops.map((loop) => loop.stop()));
+      await Promise.all(families.map((family) => family.close()));
       await switched;
       await portServers.close();
     },
     report() {
-      const each = reports();
+      const each = families.map((family) => family.report());
       return {
         mode: options.mode,
         services: reportServices(families.flatMap((family) => family.model() ?? [])),
@@ -166,16 +175,20 @@ export async function startProxy(
 export async function cleanupProxy(input: ProxyOptionsInput, runner: CommandRunner, log: Logger): Promise<number> {
   const options = resolveProxyOptions(input);
   let removed = 0;
-  for (const mode of modes) removed += await removeMode(mode, options, runner, log);
+  for (const mode of modes) removed += await removeMode(mode, undefined, options, runner, log);
   return removed;
 }
 
-const modes: readonly ProxyOptions['mode'][] = ['iptables', 'nftables'];
+type Mode = ProxyOptions['mode'];
+
+/** Mode ipvs first: it takes the chains that it has in common with iptables with it. */
+const modes: readonly Mode[] = ['ipvs', 'iptables', 'nftables'];
 
 async function removeOtherModes(options: ProxyOptions, runner: CommandRunner, log: Logger): Promise<void> {
-  for (const mode of modes.filter((each) => each !== options.mode)) {
+  // In mode ipvs each sync claims what mode iptables left, because some chains belong to both.
+  for (const mode of modes.filter((each) => each !== options.mode && !(each === 'iptables' && options.mode === 'ipvs'))) {
     try {
-      const removed = await removeMode(mode, options, runner, log);
+      const removed = await removeMode(mode, options.mode, options, runner, log);
       if (removed > 0) log.info({ mode, rules: removed }, 'removed the rules of another mode');
     } catch (error) {
       log.warn({ err: error, mode }, 'cannot remove the rules of another mode; run podwire proxy --cleanup');
@@ -183,36 +196,64 @@ async function removeOtherModes(options: ProxyOptions, runner: CommandRunner, lo
   }
 }
 
-/** A tool that is not installed has programmed nothing. */
-async function removeMode(mode: ProxyOptions['mode'], options: ProxyOptions, runner: CommandRunner, log: Logger): Promise<number> {
+/** A tool that is not installed has programmed nothing. `stays` is the mode that is not removed. */
+async function removeMode(mode: Mode, stays: Mode | undefined, options: ProxyOptions, runner: CommandRunner, log: Logger): Promise<number> {
   let removed = 0;
-  for (const programmer of programmersOf(mode, options, runner, log)) {
-    let actual: unknown;
-    try {
-      actual = await programmer.read();
-    } catch (error) {
-      if ((error as { code?: unknown }).code === 'not-installed') continue;
-      throw error;
+  // Who changes the mode may have changed the variant of iptables with it, and whether one or the other was used then nobody knows any more.
+  const variants = mode === 'iptables' ? new Set([options.iptables, 'nft', 'legacy'] as const) : [options.iptables];
+  for (const iptables of variants) {
+    for (const programmer of programmersOf(mode, { ...options, iptables }, runner, log, { removal: { stays } })) {
+      let actual: unknown;
+      try {
+        actual = await programmer.read();
+      } catch (error) {
+        // Nor has a variant that this kernel has not.
+        if (iptables !== options.iptables || (error as { code?: unknown }).code === 'not-installed') continue;
+        throw error;
+      }
+      const change = programmer.diff(actual, programmer.empty);
+      if (change === undefined) continue;
+      for (const count of programmer.count(actual).values()) removed += count;
+      await programmer.apply(change);
     }
-    const change = programmer.diff(actual, programmer.empty);
-    if (change === undefined) continue;
-    for (const count of programmer.count(actual).values()) removed += count;
-    await programmer.apply(change);
   }
   return removed;
 }
 
+export interface ProgrammersSetting {
+  /** The mode is to be removed, and this one stays. */
+  readonly removal?: { readonly stays: Mode | undefined };
+  /** Milliseconds of a clock that is never put back; the machine's by default. */
+  readonly monotonic?: () => number;
+}
+
 /** The doors to the kernel for every family that is wanted and there. */
-export function programmersOf(mode: ProxyOptions['mode'], options: ProxyOptions, runner: CommandRunner, log: Logger): AnyProgrammer[] {
+export function programmersOf(
+  mode: Mode,
+  options: ProxyOptions,
+  runner: CommandRunner,
+  log: Logger,
+  { removal, monotonic = () => performance.now() }: ProgrammersSetting = {},
+): AnyProgrammer[] {
   return options.families.flatMap((name) => {
     if (name === 'IPv6' && !existsSync('/proc/sys/net/ipv6')) {
       log.warn('this kernel has no IPv6: programming IPv4 only');
       return [];
     }
     const family = name === 'IPv4' ? 4 : 6;
-    if (mode === 'nftables') return [nftablesProgrammer(createNft(runner), family, options)];
+    if (mode === 'nftables') return [nftablesProgrammer(createNft(runner, { standby: removal === undefined }), family, options)];
     const iptables = createIptables(runner, family, { variant: options.iptables, lockTimeout: options.lockTimeout });
-    return [iptablesProgrammer(explainMissing(iptables), options)];
+    const door = explainMissing(iptables);
+    if (mode === 'iptables') return [iptablesProgrammer(door, options)];
+    const director = createDirector(runner, door, {
+      link: dummyLink,
+      ownsSet: ipvsOwner(family, options, false).ownsSet,
+      sysctls: removal ? [] : ipvsSysctls(options),
+      lenient: removal !== undefined,
+    });
+    return [
+      ipvsProgrammer(director, family, options, { monotonic, kernelRelease: release(), keepsIptables: removal?.stays === 'iptables' }),
+    ];
   });
 }
 

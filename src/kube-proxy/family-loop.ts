@@ -2,6 +2,7 @@ import { type FlowGroup, groupFlows, type TrackedFlow } from '../dataplane/flows
 import type { Family } from '../net/index.ts';
 import type { DaemonContext } from '../runtime/daemon.ts';
 import type { SyncLoopParts } from '../runtime/sync-loop.ts';
+import { createAuditor } from './auditor.ts';
 import { createProxyCompiler } from './compile.ts';
 import { nodeFacts, type ProxyInput } from './input.ts';
 import type { ProxyMetrics } from './metrics.ts';
@@ -36,6 +37,12 @@ export interface FamilyLoop {
   /** The last compiled model; undefined before the first. */
   model(): ProxyModel | undefined;
   report(): FamilyReport;
+  /** The part of the report that costs nothing. */
+  status(): Pick<FamilyReport, 'family' | 'lastSync' | 'problem'>;
+  /** Starts to watch the kernel; `resync` asks for a turn of the loop. */
+  watch(resync: () => void): void;
+  /** Waits for what is under way; after the loop has stopped. */
+  close(): Promise<void>;
 }
 
 /** What the kernel holds, or shall hold; and the model it came from, which is undefined while that is not known. */
@@ -69,12 +76,23 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
   let lastSync = 0;
   let lastChange: FamilyReport['lastChange'];
   let problem: string | undefined;
+  const auditor = createAuditor({ programmer, clock, audited });
 
   async function read(): Promise<State> {
     // The resync turn comes one period after the last turn; the tenth is for the jitter of timers.
-    if (!kernel || clock.monotonic() - kernel.readAt > options.syncPeriod * 0.9)
+    if (kernel && !auditor.isDoubtful() && clock.monotonic() - kernel.readAt > options.syncPeriod * 0.9) {
+      if (auditor.isUntouched()) kernel = { ...kernel, readAt: clock.monotonic() };
+      else auditor.start();
+    }
+    if (!kernel || auditor.isDoubtful()) {
+      auditor.reading();
       kernel = { rules: await programmer.read(), readAt: clock.monotonic() };
+    }
     return { rules: kernel.rules, model: applied, nodeAddresses: new Set() };
+  }
+
+  function audited(rules: unknown): void {
+    kernel = { rules, readAt: clock.monotonic() };
   }
 
   async function program(change: unknown, { rules, model }: State): Promise<void> {
@@ -82,6 +100,7 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
     kernel = undefined;
     const start = clock.monotonic();
     let bytes: number;
+    auditor.changing();
     try {
       bytes = await programmer.apply(change);
     } catch (error) {
@@ -148,12 +167,16 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
       }
     },
     minInterval: options.minSyncPeriod,
+    burst: options.syncBurst,
     resyncInterval: options.syncPeriod,
   };
 
   return {
     parts,
+    watch: auditor.watch,
+    close: auditor.close,
     model: () => latest,
+    status: () => ({ family, lastSync, problem }),
     report: () => ({
       family,
       services: latest?.services.length ?? 0,

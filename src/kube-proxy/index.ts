@@ -7,6 +7,7 @@ export { type NodeFacts, nodeFacts, type ProxyInput } from './input.ts';
 export * from './model.ts';
 export { type ProxyOptions, type ProxyOptionsInput, proxyOptionsSchema, resolveProxyOptions } from './options.ts';
 export { createIptablesRenderer, emptyIptables, proxyOwner, renderIptables } from './render/iptables.ts';
+export { createIpvsRenderer, emptyIpvs, ipvsOwner, renderIpvs } from './render/ipvs.ts';
 export { createNftablesRenderer, type NftLayout, proxyTable, renderNftables } from './render/nftables.ts';
 export { type Flow, resolveTraffic, type TrafficDecision, type TrafficSetting } from './resolve-traffic.ts';
 export type { FamilyReport, ProxyReport, ServiceReport } from './report.ts';

@@ -109,10 +109,14 @@ export function createProxyMetrics(registry: Registry): ProxyMetrics {
     programmed(family, rules, lines, { services: ports }) {
       for (const [table, count] of rules) total.set({ ...label(family), table }, count);
       restored.set(label(family), lines);
-      const without = (policy: 'internalPolicy' | 'externalPolicy') =>
-        ports.filter((port) => port[policy] === 'Local' && port.hasEndpoints && port.localBackends.length === 0).length;
-      noLocal.set({ ...label(family), traffic_policy: 'internal' }, without('internalPolicy'));
-      noLocal.set({ ...label(family), traffic_policy: 'external' }, without('externalPolicy'));
+      let [internal, external] = [0, 0];
+      for (const { internalPolicy, externalPolicy, hasEndpoints, localBackends } of ports) {
+        if ((internalPolicy !== 'Local' && externalPolicy !== 'Local') || !hasEndpoints || localBackends.length > 0) continue;
+        if (internalPolicy === 'Local') internal++;
+        if (externalPolicy === 'Local') external++;
+      }
+      noLocal.set({ ...label(family), traffic_policy: 'internal' }, internal);
+      noLocal.set({ ...label(family), traffic_policy: 'external' }, external);
     },
     changed: (resource) => (resource === 'services' ? services : endpoints).inc(),
     latency: (family, seconds) => programming.observe(label(family), seconds),

@@ -55,6 +55,11 @@ export interface ServicePortModel {
   readonly backends: readonly Backend[];
   /** Some endpoint somewhere could serve, even if the policy keeps this node from using it. */
   readonly hasEndpoints: boolean;
+  /** IPVS only: how the service wants its connections spread, where it says so. */
+  readonly scheduler?: string;
+  readonly schedulerFlags?: readonly string[];
+  /** IPVS only: at its external addresses endpoints answer past this node, and get the packet as it is, by a tunnel or by their MAC. */
+  readonly directReturn?: 'tunnel' | 'droute';
 }
 
 /** Every address that the port is served at by its own number: for insiders, then for outsiders. */

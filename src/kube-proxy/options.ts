@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { ipvsSchedulers } from '../dataplane/ipvs.ts';
 import { type Family, type Prefix, parsePrefix, tryParsePrefix } from '../net/index.ts';
 import { ProxyError } from './errors.ts';
 
@@ -7,7 +8,10 @@ import { ProxyError } from './errors.ts';
 export const proxyOptionsSchema = Type.Object(
   {
     nodeName: Type.String({ minLength: 1, maxLength: 253, description: 'name of the Node object of this machine' }),
-    mode: Type.Union([Type.Literal('iptables'), Type.Literal('nftables')], { default: 'iptables', description: 'iptables or nftables' }),
+    mode: Type.Union([Type.Literal('iptables'), Type.Literal('ipvs'), Type.Literal('nftables')], {
+      default: 'iptables',
+      description: 'iptables, ipvs or nftables',
+    }),
     nftablesLayout: Type.Union([Type.Literal('fast'), Type.Literal('compat')], {
       default: 'fast',
       description: "fast: data in maps alone; compat: kube-proxy's chains",
@@ -36,6 +40,12 @@ export const proxyOptionsSchema = Type.Object(
       minimum: 0,
       description: 'least time between two syncs, ms (kube-proxy: 1000; a sync here costs less)',
     }),
+    syncBurst: Type.Integer({
+      default: 2,
+      minimum: 1,
+      maximum: 100,
+      description: 'syncs that may follow each other at once after a quiet time, before the least time between two holds',
+    }),
     syncPeriod: Type.Number({ default: 30_000, minimum: 50, description: 'how often the kernel is read and repaired, ms' }),
     iptables: Type.Union([Type.Literal('auto'), Type.Literal('nft'), Type.Literal('legacy')], {
       default: 'auto',
@@ -43,13 +53,18 @@ export const proxyOptionsSchema = Type.Object(
     }),
     ipvsScheduler: Type.String({
       default: 'rr',
-      pattern: '^[a-z]{2,8}$',
+      pattern: `^(${ipvsSchedulers.join('|')})$`,
       description: 'how IPVS chooses an endpoint, unless a service says',
     }),
     ipvsExcludeCIDRs: Type.Array(Type.String(), { default: [], description: 'virtual servers in these CIDRs are left alone' }),
     ipvsStrictARP: Type.Boolean({
       default: false,
       description: 'answer ARP only for addresses of the link asked on (arp_ignore 1, arp_announce 2)',
+    }),
+    ipvsGracefulPeriod: Type.Number({
+      default: 900_000,
+      minimum: 0,
+      description: 'how long an endpoint that is gone may keep its connections at the most, ms; it takes no new ones',
     }),
     ipvsTCPTimeout: Type.Number({ default: 0, minimum: 0, description: 'of idle IPVS connections, ms; 0 leaves it alone' }),
     ipvsTCPFinTimeout: Type.Number({ default: 0, minimum: 0, description: 'after a FIN, ms; 0 leaves it alone' }),
@@ -70,6 +85,11 @@ export const proxyOptionsSchema = Type.Object(
       },
       { additionalProperties: false, default: {} },
     ),
+    iptablesDispatch: Type.Union([Type.Literal('flat'), Type.Literal('bucketed')], {
+      default: 'flat',
+      description:
+        "flat: kube-proxy's one long chain of services; bucketed: chains for blocks of addresses, so that the last service is as near as the first",
+    }),
     lockTimeout: Type.Integer({ default: 5, minimum: 0, maximum: 600, description: 'seconds to wait for the xtables lock' }),
   },
   { additionalProperties: false },

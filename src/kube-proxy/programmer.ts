@@ -1,11 +1,12 @@
 import type { IptablesRuleset } from '../dataplane/iptables.ts';
-import { applyIptables } from '../dataplane/iptables-apply.ts';
 import { diffIptables, type IptablesChange, printRestore } from '../dataplane/iptables-diff.ts';
+import { settleIptables } from '../dataplane/iptables-settle.ts';
 import type { NftOperation, NftTable, NftTransaction } from '../dataplane/nft.ts';
 import { diffNftTable } from '../dataplane/nft-diff.ts';
 import { printNftTransaction } from '../dataplane/nft-print.ts';
 import type { Iptables } from '../kernel/iptables.ts';
 import type { Nft } from '../kernel/nft.ts';
+import type { NftWatch } from '../kernel/nft-watch.ts';
 import type { Family } from '../net/index.ts';
 import { type Outcome, type Packet, walkNftOutcomes, walkOutcomes, type WalkWorld } from '../packet-walk/index.ts';
 import type { NodeFacts } from './input.ts';
@@ -39,6 +40,10 @@ export interface Programmer<Rules, Change> {
   walk(rules: Rules, packet: Packet, world: Pick<WalkWorld, 'addresses'>): Outcome[];
   /** The state in which nothing of the proxy is left. */
   readonly empty: Rules;
+  /** Starts to watch what the kernel holds for changes by others. Undefined where only reading tells. */
+  watch?(onForeignChange: () => void): { isUntouched(): boolean } | undefined;
+  /** Ends what is kept running. */
+  close?(): void;
 }
 
 /** The rules and changes of a programmer are nobody's business but its own. */
@@ -54,7 +59,7 @@ export function iptablesProgrammer(iptables: Iptables, options: ProxyOptions): A
     render: createIptablesRenderer(options),
     diff: (actual, desired) => diffIptables(actual, desired, owner),
     apply: (change) => iptables.apply(change),
-    after: applyIptables,
+    after: (before, _change, desired) => settleIptables(before, desired, owner),
     size: ({ tables }) => tables.reduce((sum, { operations }) => sum + operations.length, 0),
     count: ({ tables }) =>
       new Map(
@@ -78,15 +83,29 @@ export function iptablesProgrammer(iptables: Iptables, options: ProxyOptions): A
 /** By nftables, a table of its own for each family. */
 export function nftablesProgrammer(nft: Nft, family: Family, options: ProxyOptions): AnyProgrammer {
   const nftFamily = family === 4 ? 'ip' : 'ip6';
+  let watch: NftWatch | undefined;
   const programmer: Programmer<NftTable | undefined, NftTransaction> = {
     family,
-    read: () => nft.read(proxyTable, nftFamily),
+    read() {
+      watch?.reading();
+      return nft.read(proxyTable, nftFamily);
+    },
     render: createNftablesRenderer(options, options.nftablesLayout),
     diff(actual, desired) {
       if (desired) return diffNftTable(actual, desired);
       return actual && { family: nftFamily, table: proxyTable, operations: [{ op: 'delete-table' }] };
     },
-    apply: (change) => nft.apply(change),
+    async apply(change) {
+      watch?.begin();
+      let done = false;
+      try {
+        const bytes = await nft.apply(change);
+        done = true;
+        return bytes;
+      } finally {
+        watch?.end(done);
+      }
+    },
     after: (_before, _change, desired) => desired,
     size: ({ operations }) => operations.length,
     count: (table) => new Map([[proxyTable, [...(table?.chains.values() ?? [])].reduce((sum, { rules }) => sum + rules.length, 0)]]),
@@ -97,6 +116,11 @@ export function nftablesProgrammer(nft: Nft, family: Family, options: ProxyOptio
         .split('\n'),
     walk: (table, packet, world) => walkNftOutcomes(table ? [table] : [], packet, world),
     empty: undefined,
+    watch: (onForeignChange) => (watch ??= nft.watch?.(proxyTable, nftFamily, onForeignChange)),
+    close() {
+      watch?.close();
+      nft.close?.();
+    },
   };
   return programmer as AnyProgrammer;
 }

@@ -1,7 +1,7 @@
 import { type Address, type Family, parseAddress, parsePrefix, prefixContains, type Protocol } from '../net/index.ts';
 import type { NodeFacts } from './input.ts';
 import { type LocalTraffic, localTraffic } from './local-traffic.ts';
-import type { Backend, ProxyModel, ServicePortModel, TrafficPolicy } from './model.ts';
+import { addressesOf, type Backend, type ProxyModel, type ServicePortModel, type TrafficPolicy } from './model.ts';
 import { type ProxyOptions, prefixesOf } from './options.ts';
 
 /** A first packet, as it reaches this node or leaves one of its processes. */
@@ -42,6 +42,7 @@ export function resolveTraffic(model: ProxyModel, flow: Flow, setting: TrafficSe
   const to = parseAddress(flow.to);
   const decision = resolveService(model, flow, from, to, setting);
   if (setting.options.mode === 'nftables') return decision.outcome === 'untouched' ? unserved(model, to, setting) : decision;
+  if (setting.options.mode === 'ipvs') return throughIpvs(model, flow, from, to, decision, setting);
   // With node ports on 127.0.0.1 the node takes packets for it also from others; all but those to a node port must go (CVE-2020-8558).
   const isMartian = model.family === 4 && setting.options.localhostNodePorts && isLoopback(to) && !isLoopback(from);
   return isMartian && decision.outcome !== 'balanced' ? { ...decision, outcome: 'dropped' } : decision;
@@ -54,6 +55,27 @@ function unserved(model: ProxyModel, to: Address, { options }: TrafficSetting): 
   return isClusterIP ? { outcome: 'dropped', backends: [] } : untouched;
 }
 
+/**
+ * In mode ipvs every service address is the node's own: it refuses the ports that no service has, but for those of health checks. And the kernel
+ * lets nothing from a loopback address out to an endpoint.
+ */
+function throughIpvs(
+  model: ProxyModel,
+  { port, protocol }: Flow,
+  from: Address,
+  to: Address,
+  decision: TrafficDecision,
+  { addresses }: TrafficSetting,
+): TrafficDecision {
+  if (decision.outcome === 'balanced' && isLoopback(from)) return { ...decision, outcome: 'dropped', backends: [] };
+  if (decision.outcome !== 'untouched' || isNodeAddress(to, addresses) || !isServiceAddress(model, to)) return decision;
+  const isHealthCheck = protocol === 'TCP' && model.services.some(({ healthCheckNodePort }) => healthCheckNodePort === port);
+  return isHealthCheck ? decision : { outcome: 'rejected', backends: [] };
+}
+
+const isServiceAddress = ({ services }: ProxyModel, { text }: Address): boolean =>
+  services.some((service) => addressesOf(service).includes(text));
+
 function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Address, setting: TrafficSetting): TrafficDecision {
   const { family } = model;
   const found = findService(model, flow, to, setting);
@@ -62,12 +84,14 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   const local = localTraffic(setting.options, setting.node, family);
   const internal = by === 'cluster IP';
   const ofPods = isLocalTraffic(local, from, flow.in ?? '');
-  const ofNode = isNodeAddress(from, setting.addresses);
-  const policy = policyFor(service, internal, ofPods || ofNode);
+  const { mode, nftablesLayout } = setting.options;
+  const ofNode = isNodeAddress(from, setting.addresses) || (mode === 'ipvs' && isServiceAddress(model, from));
+  const insider = ofPods || ofNode;
+  // A virtual server has the same endpoints for everybody: those of policy Local while there are any.
+  const policy = policyFor(service, internal, mode === 'ipvs' ? insider && service.localBackends.length === 0 : insider);
   const backends = backendsUnder(service, policy);
   const about = { service, by, policy };
-  const { mode, nftablesLayout } = setting.options;
-  if (mode === 'nftables' && by === 'node port' && !servesNodePorts(to, family, setting)) return untouched;
+  if (mode !== 'iptables' && by === 'node port' && !servesNodePorts(to, family, setting)) return untouched;
   if (!service.hasEndpoints) return { outcome: 'rejected', backends: [], ...about };
   if (by === 'node port' && !servesNodePorts(to, family, setting)) {
     // A port without a backend for outsiders is refused on every address of the node, as kube-proxy has it.
@@ -76,8 +100,8 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   if (by === 'loadbalancer IP' && !mayUseLoadBalancer(service, from)) return { outcome: 'dropped', backends: [], ...about };
   if (backends.length === 0) return { outcome: 'dropped', backends: [], ...about };
   const because = internal
-    ? reasonAtClusterIP(setting.options, local, ofPods)
-    : service.externalPolicy === 'Cluster'
+    ? reasonAtClusterIP(setting.options, local, ofPods, mode === 'ipvs' && asServiceItself(model, flow, from))
+    : service.externalPolicy === 'Cluster' && !(mode === 'ipvs' && service.directReturn !== undefined && by !== 'node port')
       ? 'external traffic policy Cluster: the answer has to come back through this node'
       : ofNode && !ofPods
         ? 'sent by the node itself'
@@ -85,7 +109,9 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   const masquerade = because !== undefined;
   // The fast layout knows only the pods of this node: no other pod can reach itself by way of this node.
   const knowsHairpin = (backend: Backend): boolean =>
-    mode !== 'nftables' || nftablesLayout === 'compat' || service.affinitySeconds !== undefined || isLocalEndpoint(service, backend);
+    mode === 'iptables' ||
+    isLocalEndpoint(service, backend) ||
+    (mode === 'nftables' && (nftablesLayout === 'compat' || service.affinitySeconds !== undefined));
   const isHairpin = (backend: Backend): boolean => backend.address === from.text && knowsHairpin(backend);
   return {
     outcome: 'balanced',
@@ -95,8 +121,18 @@ function resolveService(model: ProxyModel, flow: Flow, from: Address, to: Addres
   };
 }
 
-function reasonAtClusterIP({ masqueradeAll, detectLocalMode }: ProxyOptions, local: LocalTraffic, ofPods: boolean): string | undefined {
+/** A process of the node that did not choose its source has the service's own address for it, for the dummy link holds that. */
+const asServiceItself = ({ services }: ProxyModel, { port, protocol }: Flow, { text }: Address): boolean =>
+  services.some((service) => service.clusterIP === text && service.port === port && service.protocol === protocol);
+
+function reasonAtClusterIP(
+  { masqueradeAll, detectLocalMode }: ProxyOptions,
+  local: LocalTraffic,
+  ofPods: boolean,
+  asItself: boolean,
+): string | undefined {
   if (masqueradeAll) return 'masquerade-all';
+  if (local === undefined && asItself) return 'sent from a service address, which is this node';
   return local !== undefined && !ofPods ? `not pod traffic (${detectLocalMode})` : undefined;
 }
 
@@ -134,7 +170,7 @@ const isLocalEndpoint = ({ endpoints }: ServicePortModel, { text }: Backend): bo
 
 function servesNodePorts(to: Address, family: Family, { node, options }: TrafficSetting): boolean {
   const isNft = options.mode === 'nftables';
-  if (isLoopback(to) && (isNft || family === 6 || !options.localhostNodePorts)) return false;
+  if (isLoopback(to) && (options.mode !== 'iptables' || family === 6 || !options.localhostNodePorts)) return false;
   if (options.nodePortAddresses.length === 0) return isNft ? node.internalIP?.text === to.text : true;
   if (options.nodePortAddresses[0] === 'primary') return node.internalIP?.text === to.text;
   return prefixesOf(options.nodePortAddresses, family).some((prefix) => prefixContains(prefix, to));

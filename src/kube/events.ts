@@ -2,7 +2,7 @@ import { type Event, type KubeObject, type ObjectReference, resources, toTime } 
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/log.ts';
 import type { KubeClient } from './client.ts';
-import { isNotFound } from './errors.ts';
+import { isAlreadyExists, isNotFound } from './errors.ts';
 import { type CorrelatedEvent, createEventCorrelator, type EventNote } from './event-correlator.ts';
 
 export type { EventNote };
@@ -26,6 +26,9 @@ export interface EventRecorderOptions {
 
 /** Events waiting to be written; more than this and the newest are dropped (client-go: 1000). */
 const longestQueue = 1_000;
+
+/** More components than this do not meet. */
+const sameNameTries = 8;
 
 /** Writes core/v1 Events as client-go's recorder does: an identical event within ten minutes raises `count` of the first instead of making another. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
@@ -57,8 +60,19 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
         if (!isNotFound(error)) throw error; // Expired in the meantime: make it anew.
       }
     }
-    const created = await client.create(resources.events, newEvent(note, correlated, now));
+    const created = await create(() => newEvent(note, correlated, now));
     correlated.remember({ name: created.metadata.name, namespace: created.metadata.namespace ?? 'default' });
+  }
+
+  /** Another component may tell something of the same object in the same millisecond; the next try has another name. */
+  async function create(make: () => Event): Promise<Event> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await client.create(resources.events, make());
+      } catch (error) {
+        if (!isAlreadyExists(error) || attempt === sameNameTries) throw error;
+      }
+    }
   }
 
   function newEvent({ regarding, type, reason }: EventNote, { count, message }: CorrelatedEvent, now: string): Event {

@@ -7,11 +7,12 @@ import {
   type KnownRule,
 } from '../dataplane/iptables.ts';
 import { printRule } from '../dataplane/iptables-print.ts';
-import { type Address, joinHostPort, type Prefix, parseAddress, parsePrefix, prefixContains } from '../net/index.ts';
+import { type Address, type Family, joinHostPort, type Prefix, parseAddress, parsePrefix, prefixContains } from '../net/index.ts';
+import { setHolds } from './ipset.ts';
 import { localAddresses, type Packet, WalkError, type WalkResult, type WalkStep, type WalkWorld } from './packet.ts';
 
 /** The packet on its way. */
-interface Traveller {
+export interface Traveller {
   readonly packet: Packet;
   readonly world: WalkWorld;
   readonly isLocal: (address: Address) => boolean;
@@ -26,8 +27,8 @@ interface Traveller {
   rejectWith?: string;
 }
 
-type Verdict = 'accept' | 'drop' | 'reject';
-type Hook = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
+export type Verdict = 'accept' | 'drop' | 'reject';
+export type Hook = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
 /** `continue`: the chain ended without a verdict. */
 type ChainVerdict = Verdict | 'continue';
 
@@ -45,21 +46,7 @@ const order: Readonly<Record<Hook, readonly IptablesTableName[]>> = {
  * Routing is only: to an address of the machine, or out. @throws WalkError on a rule it does not know, a missing chain, a loop.
  */
 export function walkPacket(rules: IptablesRuleset, packet: Packet, world: WalkWorld = { addresses: [] }): WalkResult {
-  const destination = parseAddress(packet.to);
-  if (destination.family !== rules.family) throw new RangeError(`${packet.to} is not an IPv${rules.family} address`);
-  const traveller: Traveller = {
-    packet,
-    world,
-    isLocal: localAddresses(world),
-    path: [],
-    source: parseAddress(packet.from ?? (rules.family === 4 ? '192.0.2.1' : '2001:db8::1')),
-    destination,
-    port: packet.port,
-    mark: packet.mark ?? 0,
-    dnat: false,
-    masquerade: false,
-    in: packet.hook === 'output' ? '' : (packet.in ?? ''),
-  };
+  const traveller = setOut(rules.family, packet, world);
   const isLocal = (): boolean => traveller.isLocal(traveller.destination);
   const hooks: (() => Hook | undefined)[] =
     packet.hook === 'prerouting'
@@ -75,14 +62,33 @@ export function walkPacket(rules: IptablesRuleset, packet: Packet, world: WalkWo
   return result(traveller, traveller.dnat ? 'dnat' : 'accept', isLocal());
 }
 
-function result(traveller: Traveller, verdict: WalkResult['verdict'], local: boolean): WalkResult {
+export function setOut(family: Family, packet: Packet, world: WalkWorld): Traveller {
+  const destination = parseAddress(packet.to);
+  if (destination.family !== family) throw new RangeError(`${packet.to} is not an IPv${family} address`);
+  return {
+    packet,
+    world,
+    isLocal: localAddresses(world),
+    path: [],
+    source: parseAddress(packet.from ?? (family === 4 ? '192.0.2.1' : '2001:db8::1')),
+    destination,
+    port: packet.port,
+    mark: packet.mark ?? 0,
+    dnat: false,
+    masquerade: false,
+    in: packet.hook === 'output' ? '' : (packet.in ?? ''),
+  };
+}
+
+export function result(traveller: Traveller, verdict: WalkResult['verdict'], local: boolean): WalkResult {
   const { destination, port, masquerade, mark, path, rejectWith } = traveller;
   const to = port === undefined ? destination.text : joinHostPort(destination.text, port);
   return { verdict, to, masquerade, delivered: local ? 'local' : 'out', mark, path, ...(rejectWith === undefined ? {} : { rejectWith }) };
 }
 
-function walkHook(rules: IptablesRuleset, hook: Hook, traveller: Traveller): Verdict {
-  for (const table of order[hook]) {
+/** Asks the tables at one hook, or those of them that `tables` names. */
+export function walkHook(rules: IptablesRuleset, hook: Hook, traveller: Traveller, tables = order[hook]): Verdict {
+  for (const table of tables) {
     const chain = rules.tables.get(table)?.get(hook);
     if (!chain) continue;
     if (table === 'nat' && (traveller.packet.state ?? 'NEW') !== 'NEW') continue;
@@ -197,9 +203,21 @@ function matchesOne(match: IptablesMatch, traveller: Traveller): boolean {
       return match.states.some((state) => state === (packet.state ?? 'NEW') || (state === 'DNAT' && traveller.dnat));
     case 'statistic':
       return world.choose?.(match.odds / 2 ** 31) ?? true;
+    case 'set':
+      return matchesSet(match, traveller);
     case 'recent':
       return matchesRecent(match.operation, match.name, match.seconds, traveller);
   }
+}
+
+function matchesSet(
+  { set: name, sides }: Extract<IptablesMatch, { match: 'set' }>,
+  { world, packet, source, destination, port }: Traveller,
+) {
+  const set = world.sets?.get(name);
+  if (!set) throw new WalkError(`there is no set ${name}`);
+  const { protocol, sourcePort } = packet;
+  return setHolds(set, sides, { protocol, src: { address: source, port: sourcePort }, dst: { address: destination, port } });
 }
 
 function matchesRecent(operation: 'set' | 'rcheck', name: string, seconds: number | undefined, { world, source }: Traveller): boolean {

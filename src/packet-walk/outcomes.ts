@@ -1,6 +1,7 @@
 import type { IptablesRuleset } from '../dataplane/iptables.ts';
 import type { NftTable } from '../dataplane/nft.ts';
 import { walkPacket } from './iptables.ts';
+import { type IpvsRules, walkIpvsPacket } from './ipvs.ts';
 import { walkNftPacket } from './nft.ts';
 import type { Packet, WalkResult, WalkWorld } from './packet.ts';
 
@@ -31,6 +32,14 @@ export const walkNftOutcomes = (
   world: Omit<WalkWorld, 'choose' | 'recent'> = { addresses: [] },
   limit = defaultLimit,
 ): Outcome[] => everyOutcome((choose) => walkNftPacket(tables, packet, { ...world, choose }), limit);
+
+/** As {@link walkOutcomes} for IPVS, whose chance is the scheduler's: any real server may be the next one's. */
+export const walkIpvsOutcomes = (
+  rules: IpvsRules,
+  packet: Packet,
+  world: Omit<WalkWorld, 'choose' | 'recent'> = { addresses: [] },
+  limit = defaultLimit,
+): Outcome[] => everyOutcome((choose) => walkIpvsPacket(rules, packet, { ...world, choose, recent: new Map() }), limit);
 
 function everyOutcome(walk: (choose: (odds: number) => boolean) => WalkResult, limit: number): Outcome[] {
   const outcomes: Outcome[] = [];

@@ -1,3 +1,4 @@
+import type { IpSets } from '../dataplane/ipset.ts';
 import type { ConntrackState } from '../dataplane/iptables.ts';
 import { type Address, parseAddress } from '../net/index.ts';
 
@@ -28,6 +29,8 @@ export interface WalkWorld {
   choose?(odds: number): boolean;
   /** What `-m recent` remembers: list name -> source address -> seconds. Changed by the walk. */
   readonly recent?: Map<string, Map<string, number>>;
+  /** What `-m set` asks. */
+  readonly sets?: IpSets;
   /** Seconds, for `-m recent`. */
   readonly now?: number;
 }

@@ -19,8 +19,10 @@ export interface SyncLoopParts<Input, State, Change> {
   apply(change: Change, desired: State): Promise<void>;
   /** Called after every turn with its outcome; for metrics and readiness. */
   onTurn?(turn: SyncTurn): void;
-  /** At least this long between the starts of two turns (ms). */
+  /** On average at least this long between the starts of two turns (ms). */
   readonly minInterval: number;
+  /** So many turns may follow each other at once after a quiet time: a token bucket that gains one each `minInterval`. Default 1. */
+  readonly burst?: number;
   /** A turn happens at least this often even when nothing triggers it (ms), so that foreign changes are repaired. */
   readonly resyncInterval: number;
   /** In [0, 1), for the jitter of the retry delay. */
@@ -49,7 +51,10 @@ export function startSyncLoop<Input, State, Change>(parts: SyncLoopParts<Input, 
   const random = parts.random ?? Math.random;
   let stopped = false;
   let failures = 0;
-  let lastStart = Number.NEGATIVE_INFINITY;
+  const burst = parts.burst ?? 1;
+  /** Turns that may start at `countedAt`. */
+  let tokens = burst;
+  let countedAt = clock.monotonic();
   let cancelTimer: (() => void) | undefined;
   let dueAt = Number.POSITIVE_INFINITY;
   let running: Promise<unknown> | undefined;
@@ -67,7 +72,8 @@ export function startSyncLoop<Input, State, Change>(parts: SyncLoopParts<Input, 
 
   async function run(): Promise<unknown> {
     const start = clock.monotonic();
-    lastStart = start;
+    tokens = Math.max(0, tokensAt(start) - 1);
+    countedAt = start;
     dirty = false;
     let error: unknown;
     let changed = false;
@@ -105,7 +111,9 @@ export function startSyncLoop<Input, State, Change>(parts: SyncLoopParts<Input, 
     return current;
   }
 
-  const untilAllowed = (): number => Math.max(0, lastStart + parts.minInterval - clock.monotonic());
+  const tokensAt = (now: number): number =>
+    parts.minInterval === 0 ? burst : Math.min(burst, tokens + (now - countedAt) / parts.minInterval);
+  const untilAllowed = (): number => Math.max(0, (1 - tokensAt(clock.monotonic())) * parts.minInterval);
 
   schedule(0);
   return {

@@ -4,9 +4,11 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -60,6 +62,29 @@ export function installExecutable(source: string, target: string): void {
     renameSync(temporary, target);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** Puts a symbolic link in place, over whatever is there. Makes the folder. @throws the system's error */
+export function installLink(target: string, path: string): void {
+  if (linkTargetOf(path) === target) return;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  const temporary = temporaryOf(path);
+  try {
+    rmSync(temporary, { force: true });
+    symlinkSync(target, temporary);
+    renameSync(temporary, path);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** Where a symbolic link leads; undefined for anything that is none. */
+export function linkTargetOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
   }
 }
 

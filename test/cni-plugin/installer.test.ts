@@ -1,8 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { installOnce, openReservations, startCniInstaller } from '../../src/cni-plugin/daemon.ts';
+import { startCniInstaller } from '../../src/cni-plugin/daemon.ts';
+import { installOnce } from '../../src/cni-plugin/effects/install.ts';
+import { openReservations } from '../../src/cni-plugin/effects/reservations.ts';
 import { parseRangeSets, reserveAddresses } from '../../src/ipam/index.ts';
 import type { CommandRunner } from '../../src/kernel/command-runner.ts';
 import { namespaceIdentity } from '../../src/kernel/namespace-identity.ts';
@@ -153,6 +155,10 @@ describe('the installer', () => {
       expect([existsSync(paths.conflist), existsSync(paths.executable)]).toEqual([true, true]);
       expect(statSync(paths.conflist).mode & 0o777).toBe(0o644);
     }
-    expect(readdirSync(join(folder, 'bin'))).toEqual(['podwire-cni']);
+    expect(readdirSync(join(folder, 'bin'))).toEqual(['podwire-cni', 'podwire-cni.standalone', 'podwire-ipam']);
+    expect(readlinkSync(join(folder, 'bin/podwire-ipam'))).toBe('podwire-cni.standalone');
+    // Ranges of before are gone with the file that held them.
+    installOnce(options(), ['10.2.0.0/24'], join(folder, 'executable'));
+    expect(readConflist().plugins[0].ipam.ranges).toEqual([[{ subnet: '10.2.0.0/24' }]]);
   });
 });

@@ -173,7 +173,7 @@ describe('options of the bridge', () => {
     expect((await node.run('CHECK', 'a', { ...config, prevResult: json })).json).toMatchObject({
       code: 104,
       msg: `podwire0 in the node is not promiscuous; ${host} in the node is not isolated`,
-      details: `repair: ip link set podwire0 promisc on; bridge link set dev ${host} isolated on`,
+      details: `repair: ip link set dev podwire0 promisc on; ip link set dev ${host} type bridge_slave isolated on`,
     });
     await node.run('DEL', 'a', config);
     expect(node.guarded.size).toBe(0);

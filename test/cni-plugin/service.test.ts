@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseServiceRequest, renderServiceReply } from '../../src/cni-plugin/service.ts';
 import { parseLinkEvent } from '../../src/kernel/netlink/link-monitor.ts';
+import { fewestLines, operationLines } from '../../src/kernel/netlink/operation-lines.ts';
 
 describe('a request of the launcher', () => {
   it('holds the process id, the variables and the configuration as it was given', () => {
@@ -52,5 +53,17 @@ describe('a line of ip monitor', () => {
     });
     expect(parseLinkEvent('5: podwire0    inet6 fd00::1/64 scope global ')).toMatchObject({ of: 'address', address: 'fd00::1/64' });
     expect(parseLinkEvent('something else')).toBeUndefined();
+  });
+});
+
+describe('operations for the running ip', () => {
+  it('are as few lines as possible: the settings of a port and of its link are one', () => {
+    const port = { op: 'set-bridge-port', name: 'veth1', hairpin: true, isolated: true } as const;
+    const link = { op: 'set-link', name: 'veth1', alias: 'default/web 1', linkLocal: false, up: true } as const;
+    expect(fewestLines([port, link])).toEqual([
+      'link set dev veth1 alias "default/web 1" addrgenmode none up type bridge_slave hairpin on isolated on',
+    ]);
+    for (const others of [[link, port], [port, { ...link, name: 'veth2' }], [port, { op: 'set-link', name: 'veth1' } as const], [port], []])
+      expect(fewestLines(others)).toEqual(others.flatMap(operationLines));
   });
 });

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import type { Damage } from '../../src/cni-plugin/damage.ts';
 import type { DelegationPorts } from '../../src/cni-plugin/delegation.ts';
 import type { ExtrasPorts } from '../../src/cni-plugin/extras.ts';
 import { type CniPorts, invoke } from '../../src/cni-plugin/index.ts';
@@ -5,27 +7,59 @@ import type { ReservationStore } from '../../src/ipam/index.ts';
 import { createFakeNft, type FakeNft } from '../../src/kernel/fake-nft.ts';
 import { createFakeTrafficControl, type FakeTrafficControl } from '../../src/kernel/fake-tc.ts';
 import { createFakeLinks, type FakeLinks } from '../../src/kernel/netlink/fake.ts';
+import { openClaimFiles } from '../../src/storage/claim-files.ts';
 
 /** Reservations in memory. */
 export function memoryStore(): ReservationStore {
-  const owners = new Map<string, string>();
-  const claims = new Map<string, string>();
+  // A claim shares the record that its owner had when it was made, as a hard link does.
+  const owners = new Map<string, { text: string }>();
+  const claims = new Map<string, { readonly text: string }>();
   const notes = new Map<string, string>();
   return {
-    readOwner: (key) => owners.get(key),
-    writeOwner: (key, record) => void owners.set(key, record),
+    readOwner: (key) => owners.get(key)?.text,
+    writeOwner: (key, record) => void owners.set(key, { text: record }),
+    appendToOwner(key, text) {
+      const record = owners.get(key);
+      if (record) record.text += text;
+    },
     removeOwner: (key) => void owners.delete(key),
     owners: () => [...owners.keys()],
+    unfinishedOwners: () => [],
     claim(key, name) {
       if (claims.has(name)) return false;
       claims.set(name, owners.get(key)!);
       return true;
     },
-    readClaim: (name) => claims.get(name),
+    readClaim: (name) => claims.get(name)?.text,
     release: (name) => void claims.delete(name),
     claims: () => [...claims.keys()],
+    claimsWithRecord: (key) => [...claims].flatMap(([name, record]) => (record === owners.get(key) ? [name] : [])),
     readNote: (name) => notes.get(name),
     writeNote: (_key, name, text) => void notes.set(name, text),
+    isClaimed: (name) => claims.has(name),
+    queues: memoryQueues(),
+    journal: () => undefined,
+    now: () => 0,
+  };
+}
+
+/** Queues in memory; an offset is the number of a line. */
+function memoryQueues(): ReservationStore['queues'] {
+  const queues = new Map<string, { head: number; remark: string; lines: string[] }>();
+  return {
+    read(name, from) {
+      const queue = queues.get(name);
+      const start = from ?? queue?.head ?? 0;
+      return (
+        queue && { ...queue, id: 1, lines: queue.lines.slice(start, start + 3).map((text, index) => ({ text, next: start + index + 1 })) }
+      );
+    },
+    advance(name, _id, head, remark) {
+      queues.set(name, { head, remark, lines: queues.get(name)?.lines ?? [] });
+    },
+    push(name, lines) {
+      queues.get(name)?.lines.push(...lines);
+    },
   };
 }
 
@@ -39,9 +73,8 @@ export interface FakeExtras {
   readonly routeLocalnet: Map<string, boolean>;
 }
 
-function createFakeExtras(links: FakeLinks, now: () => number): { extras: FakeExtras; ports: ExtrasPorts } {
+function createFakeExtras(links: FakeLinks, now: () => number, hostPorts: ReservationStore): { extras: FakeExtras; ports: ExtrasPorts } {
   const nft = createFakeNft();
-  const hostPorts = memoryStore();
   const forgotten: number[] = [];
   const routeLocalnet = new Map<string, boolean>();
   const controls = new Map<string, FakeTrafficControl>();
@@ -97,8 +130,17 @@ function createFakePlugins(): { plugins: FakePlugins; ports: DelegationPorts } {
   };
 }
 
+export interface FakeAnswer {
+  readonly exitCode: number;
+  readonly json: any;
+  readonly stdout: string;
+}
+
 export interface FakeNode {
+  readonly ports: CniPorts;
   readonly plugins: FakePlugins;
+  /** What was reported as damaged, in order. */
+  readonly damages: readonly Damage[];
   /** The MAC that each guarded link may send from. */
   readonly guarded: ReadonlyMap<string, string>;
   readonly links: FakeLinks;
@@ -106,12 +148,9 @@ export interface FakeNode {
   readonly store: ReservationStore;
   /** What a test changes. */
   readonly facts: { forwards: boolean; now: number };
-  run(
-    command: string,
-    pod: string | undefined,
-    config?: object,
-    environment?: Record<string, string>,
-  ): Promise<{ exitCode: number; json: any; stdout: string }>;
+  run(command: string, pod: string | undefined, config?: object, environment?: Record<string, string>): Promise<FakeAnswer>;
+  /** With exactly this environment and standard input. */
+  raw(environment: Readonly<Record<string, string>>, stdin: string): Promise<FakeAnswer>;
 }
 
 export const baseConfig = {
@@ -124,15 +163,21 @@ export const baseConfig = {
 };
 
 /** A node whose links and reservations are in memory. Pod namespaces are /ns/NAME. */
-export function createFakeNode(...pods: string[]): FakeNode {
+export const createFakeNode = (...pods: string[]): FakeNode => fakeNodeOf(pods, memoryStore(), memoryStore());
+
+/** One whose reservations are files in the folder. */
+export const createFakeNodeIn = (folder: string, ...pods: string[]): FakeNode =>
+  fakeNodeOf(pods, openClaimFiles(join(folder, 'podwire'), 'boot'), openClaimFiles(join(folder, '_host-ports'), 'boot'));
+
+function fakeNodeOf(pods: readonly string[], store: ReservationStore, hostPorts: ReservationStore): FakeNode {
   const links = createFakeLinks();
-  const store = memoryStore();
   const facts = { forwards: true, now: Date.parse('2026-01-01T00:00:00Z') };
   const inodes = new Map([['/ns/node', 1], ...pods.map((pod, index) => [`/ns/${pod}`, index + 2] as const)]);
   for (const path of inodes.keys()) links.addNamespace(path);
   const { plugins, ports: pluginPorts } = createFakePlugins();
-  const { extras, ports: extrasPorts } = createFakeExtras(links, () => facts.now);
+  const { extras, ports: extrasPorts } = createFakeExtras(links, () => facts.now, hostPorts);
   const allowed = new Map<string, string>();
+  const damages: Damage[] = [];
   const ports: CniPorts = {
     ...extrasPorts,
     ...pluginPorts,
@@ -140,7 +185,9 @@ export function createFakeNode(...pods: string[]): FakeNode {
       allow: (link, mac) => Promise.resolve(void allowed.set(link, mac)),
       forget: (link) => Promise.resolve(void allowed.delete(link)),
       read: (link) => Promise.resolve(allowed.has(link) ? [allowed.get(link)!] : undefined),
+      guarded: () => Promise.resolve([...allowed.keys()]),
     },
+    reportDamage: (damage) => void damages.push(damage),
     host: links.netlink('/ns/node'),
     pod: (netns) => links.netlink(netns),
     openStore: () => store,
@@ -156,20 +203,23 @@ export function createFakeNode(...pods: string[]): FakeNode {
     now: () => facts.now,
     sleep: () => Promise.resolve(),
   };
+  const raw: FakeNode['raw'] = async (environment, stdin) => {
+    const { stdout, exitCode } = await invoke({ environment, stdin }, () => ports);
+    return { stdout, exitCode, json: stdout === '' ? undefined : JSON.parse(stdout) };
+  };
   return {
+    raw,
+    ports,
     plugins,
+    damages,
     guarded: allowed,
     links,
     extras,
     store,
     facts,
-    async run(command, pod, config = {}, environment = {}) {
+    run(command, pod, config = {}, environment = {}) {
       const given = pod === undefined ? {} : { CNI_CONTAINERID: `c-${pod}`, CNI_NETNS: `/ns/${pod}`, CNI_IFNAME: 'eth0' };
-      const { stdout, exitCode } = await invoke(
-        { environment: { CNI_COMMAND: command, ...given, ...environment }, stdin: JSON.stringify({ ...baseConfig, ...config }) },
-        () => ports,
-      );
-      return { stdout, exitCode, json: stdout === '' ? undefined : JSON.parse(stdout) };
+      return raw({ CNI_COMMAND: command, ...given, ...environment }, JSON.stringify({ ...baseConfig, ...config }));
     },
   };
 }

@@ -32,8 +32,8 @@ const taints = (name: string) =>
 const unreachable = ['node.kubernetes.io/unreachable:NoExecute', 'node.kubernetes.io/unreachable:NoSchedule'];
 
 describe('node CIDRs', () => {
-  test('each new node gets both families in one write; a removed node gives its blocks to the next', async () => {
-    cluster = await startCluster();
+  test('each new node gets both families in one write; the blocks of a removed node come last', async () => {
+    cluster = await startCluster({ clusterCidrs: ['10.244.0.0/23', '10.250.0.0/24', 'fd00:10:244::/56'] });
     cluster.cluster.set(resources.nodes, node('a'));
     cluster.cluster.set(resources.nodes, node('b'));
     await until(() => cluster.get(resources.nodes, 'b')!.spec?.podCIDRs, 'b has its CIDRs');
@@ -48,10 +48,12 @@ describe('node CIDRs', () => {
     expect(cluster.client.writes.filter((write) => write.startsWith('patch nodes '))).toHaveLength(2);
     cluster.cluster.remove(resources.nodes, 'a');
     cluster.cluster.set(resources.nodes, node('c'));
-    await until(() => cluster.get(resources.nodes, 'c')!.spec?.podCIDR === '10.244.0.0/24', 'c has the block of a');
+    await until(() => cluster.get(resources.nodes, 'c')!.spec?.podCIDR === '10.250.0.0/24', 'c has the block of the second range');
+    cluster.cluster.set(resources.nodes, node('d'));
+    await until(() => cluster.get(resources.nodes, 'd')!.spec?.podCIDR === '10.244.0.0/24', 'd has the block of a');
   });
 
-  test('when the range is used up the node gets an event and waits for a block', async () => {
+  test('when the range is used up the node gets an event, a condition and a taint, and waits for a block', async () => {
     cluster = await startCluster({ clusterCidrs: ['10.0.0.0/24'], nodeMaskSizeIPv4: 25 });
     for (const name of ['a', 'b', 'c']) cluster.cluster.set(resources.nodes, node(name));
     const event = await until(
@@ -63,8 +65,44 @@ describe('node CIDRs', () => {
       involvedObject: { kind: 'Node', name: 'c' },
       message: expect.stringContaining('10.0.0.0/24 has no block left'),
     });
+    const unavailable = () => cluster.get(resources.nodes, 'c')!.status!.conditions!.find(({ type }) => type === 'NetworkUnavailable');
+    await until(() => unavailable()?.status === 'True', 'the condition is set');
+    expect(unavailable()).toMatchObject({ reason: 'CIDRNotAvailable', message: '10.0.0.0/24 has no block left' });
+    await until(() => taints('c').includes('node.kubernetes.io/network-unavailable:NoSchedule'), 'c is tainted');
     cluster.cluster.remove(resources.nodes, 'a');
     await until(() => cluster.get(resources.nodes, 'c')!.spec?.podCIDR === '10.0.0.0/25', 'c has its block');
+    await until(() => unavailable()?.status === 'False', 'the condition is taken back');
+    await until(() => taints('c').length === 0, 'the taint is gone');
+    const writes = cluster.client.writes.length;
+    await settle();
+    expect(cluster.client.writes.length, 'and it is left at that').toBe(writes);
+  });
+
+  test("another's condition NetworkUnavailable is left as it is", async () => {
+    cluster = await startCluster({ clusterCidrs: ['10.0.0.0/25'], nodeMaskSizeIPv4: 25 });
+    cluster.cluster.set(resources.nodes, node('a'));
+    await until(() => cluster.get(resources.nodes, 'a')!.spec?.podCIDR, 'a has its block');
+    const waiting = node('b');
+    const theirs = { type: 'NetworkUnavailable', status: 'True' as const, reason: 'NoRouteCreated' };
+    cluster.cluster.set(resources.nodes, {
+      ...waiting,
+      status: { ...waiting.status, conditions: [...waiting.status!.conditions!, theirs] },
+    });
+    await until(() => cluster.list(resources.events).some(({ reason }) => reason === 'CIDRNotAvailable'), 'there is an event');
+    await settle();
+    expect(cluster.get(resources.nodes, 'b')!.status!.conditions).toContainEqual(theirs);
+  });
+
+  test('a block with the address of a node that came later is not given to anybody', async () => {
+    cluster = await startCluster({ clusterCidrs: ['10.0.0.0/22'] });
+    cluster.cluster.set(resources.nodes, node('a'));
+    await until(() => cluster.get(resources.nodes, 'a')!.spec?.podCIDR === '10.0.0.0/24', 'a has the first block');
+    const inside = node('b');
+    cluster.cluster.set(resources.nodes, {
+      ...inside,
+      status: { ...inside.status, addresses: [{ type: 'InternalIP', address: '10.0.1.9' }] },
+    });
+    await until(() => cluster.get(resources.nodes, 'b')!.spec?.podCIDR === '10.0.2.0/24', 'b has the third block');
   });
 
   test('ranges that overlap each other or what nodes have are refused at the start, naming both', async () => {

@@ -1,11 +1,11 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { listReservations } from '../../src/ipam/index.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { AddressesExhaustedError, listReservations, parseRangeSets, releaseAddresses, reserveAddresses } from '../../src/ipam/index.ts';
 import { openClaimFiles } from '../../src/storage/claim-files.ts';
 
 let directory: string;
@@ -46,6 +46,43 @@ describe('reservations in files', () => {
       readdirSync(join(directory, 'boot-boot/owners')).filter((name) => name.startsWith('.')),
       'no temporary file is left',
     ).toEqual([]);
+  }, 60_000);
+
+  it('survive processes that are killed at any time: what they held is found by its owner, and no address is lost', async () => {
+    const sets = parseRangeSets([[{ subnet: '10.244.0.0/22' }], [{ subnet: 'fd00::/64' }]]);
+    const store = openClaimFiles(directory, 'boot');
+    for (let round = 0; round < 4; round++) {
+      const children = Array.from({ length: 4 }, (_, index) =>
+        spawn(process.execPath, [program, directory, `r${round}-${index}`, '100000'], { stdio: 'ignore' }),
+      );
+      const ended = children.map((child) => new Promise((resolve) => child.once('exit', resolve)));
+      // The first reservation tells that they work; the time after it is anybody's guess.
+      await vi.waitFor(() => expect(store.owners().length).toBeGreaterThan(0), 10_000);
+      await new Promise((resolve) => setTimeout(resolve, round * 7));
+      for (const child of children) child.kill('SIGKILL');
+      await Promise.all(ended);
+      // As GC does: by the owners alone.
+      for (const key of readdirSync(join(directory, 'boot-boot/owners'))) {
+        const [containerId = '', ifname = ''] = key.replace(/^\./, '').split('@');
+        releaseAddresses(store, { containerId, ifname });
+      }
+      expect(listReservations(store)).toEqual({ reservations: [], unexplained: [] });
+    }
+    const given = new Set<string>();
+    const reserveOne = (containerId: string) =>
+      reserveAddresses(store, sets, {
+        containerId,
+        ifname: 'eth0',
+        network: 'n',
+        netns: '/ns',
+        netnsInode: 1,
+        hostLink: 'v',
+        bootId: 'boot',
+        reservedAt: '',
+      });
+    for (let n = 0; n < 1_021; n++) given.add(reserveOne(`c${n}`).addresses[0]!.text);
+    expect(given.size).toBe(1_021);
+    expect(() => reserveOne('one-more')).toThrow(AddressesExhaustedError);
   }, 60_000);
 
   it('can be read by a person, file by file', async () => {

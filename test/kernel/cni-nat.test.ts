@@ -250,8 +250,7 @@ void t.test('CHECK names what is gone of masquerade, host ports and limits, and 
     const found = await check();
     t.match(found.json, { code: 104, msg: expected }, what);
     const [, repair = ''] = /^repair: (.*)$/s.exec(found.json?.details ?? '') ?? [];
-    const namespace = repair.startsWith('in the pod: ') ? bed.node.podPath('a') : bed.node.namespace;
-    execFileSync('nsenter', [`--net=${namespace}`, 'sh', '-c', repair.replace('in the pod: ', '')]);
+    execFileSync('nsenter', [`--net=${bed.node.namespace}`, 'sh', '-c', repair]);
     t.equal((await check()).stdout, '', `${what}: repaired`);
   }
 });

@@ -242,26 +242,33 @@ void t.test(
 );
 
 void t.test(
-  'kill -9 of the launcher at any moment of 100 ADDs: GC leaves no file, no link, and every slot is free again',
+  'kill -9 of the launcher at any moment of 100 ADDs: GC leaves no file, no link, no rule, and every slot is free again',
   { timeout: 120_000 },
   async (t) => {
     const node = createNode(t, 'launcher');
     await node.startAgent();
-    for (const pod of ['p0', 'p1', 'p2', 'p3', 'p4']) node.addPod(pod);
+    const pods = ['p0', 'p1', 'p2', 'p3', 'p4'];
+    for (const pod of pods) node.addPod(pod);
+    const guarded = { ipMasq: true, macspoofchk: true };
+    const configs = pods.map((_, index) => ({
+      ...guarded,
+      runtimeConfig: { portMappings: [{ hostPort: 8_000 + index, containerPort: 80, protocol: 'tcp' }] },
+    }));
     for (let turn = 0; turn < 20; turn++) {
-      const children = ['p0', 'p1', 'p2', 'p3', 'p4'].map((pod) => node.start('ADD', pod));
+      const children = pods.map((pod, index) => node.start('ADD', pod, turn % 4 === 2 ? configs[index] : {}));
       await Promise.all(
         children.map(async (child, index) => {
           await new Promise((resolve) => setTimeout(resolve, turn * 3 + index * 5));
           child.kill('SIGKILL');
         }),
       );
-      if (turn % 4 === 3) await Promise.all(['p0', 'p1', 'p2', 'p3', 'p4'].map((pod) => node.cni('DEL', pod)));
+      if (turn % 4 === 3) await Promise.all(pods.map((pod) => node.cni('DEL', pod, { config: guarded })));
     }
     t.ok(await slotsAreFree(node));
-    const collected = await node.cni('GC', undefined, { config: { 'cni.dev/valid-attachments': [] } });
+    const collected = await node.cni('GC', undefined, { config: { ...guarded, 'cni.dev/valid-attachments': [] } });
     t.equal(collected.exitCode, 0, collected.stdout);
     t.strictSame([node.links(), attachmentFiles(node)], [['podwire0'], []]);
+    t.notMatch(node.exec('nft list ruleset'), /podwire-net|veth/, 'no rule');
     t.equal((await node.cni('ADD', 'p0')).exitCode, 0, 'and a pod can be added');
   },
 );

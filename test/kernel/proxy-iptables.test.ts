@@ -5,70 +5,13 @@ import { inNetworkNamespace, systemRunner } from '../../src/kernel/command-runne
 import { createIptables, IptablesError } from '../../src/kernel/iptables.ts';
 import { compileProxy, emptyIptables, nodeFacts, proxyOwner, renderIptables, resolveProxyOptions } from '../../src/kube-proxy/index.ts';
 import type { EndpointSlice, Service } from '../../src/objects/index.ts';
+import { randomObjects } from '../kube-proxy/random-objects.ts';
 import { refusedRestores } from '../kube-proxy/refused-restores.ts';
 
 const name = `pwi${process.pid}`;
 const runner = inNetworkNamespace(systemRunner, `/run/netns/${name}`);
 await systemRunner.run('ip', ['netns', 'add', name]);
 t.teardown(() => systemRunner.run('ip', ['netns', 'del', name]));
-
-/** A small generator with a seed, so that a failure comes again. */
-function randomFrom(seed: number): (bound: number) => number {
-  let state = seed;
-  return (bound) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * bound);
-  };
-}
-
-function randomObjects(seed: number): { services: Service[]; endpointSlices: EndpointSlice[] } {
-  const random = randomFrom(seed);
-  const one = <T>(...choices: T[]): T => choices[random(choices.length)]!;
-  const services: Service[] = [];
-  const endpointSlices: EndpointSlice[] = [];
-  for (let i = 0; i < 1 + random(8); i++) {
-    const protocol = one('TCP', 'UDP', 'SCTP' as const) as 'TCP';
-    const type = one('ClusterIP', 'NodePort', 'LoadBalancer' as const) as 'ClusterIP';
-    const metadata = { name: `service-${'x'.repeat(random(50))}${i}`, namespace: `namespace-${'y'.repeat(random(50))}` };
-    services.push({
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata,
-      spec: {
-        type,
-        clusterIP: `10.96.0.${i}`,
-        clusterIPs: [`10.96.0.${i}`, `fd00:10:96::${i + 1}`],
-        ports: [{ name: 'port', port: 1 + random(65_535), protocol, ...(type === 'ClusterIP' ? {} : { nodePort: 30_000 + i }) }],
-        internalTrafficPolicy: one('Cluster', 'Local'),
-        externalTrafficPolicy: one('Cluster', 'Local'),
-        sessionAffinity: one('None', 'ClientIP'),
-        externalIPs: one([], [`203.0.113.${i}`, `2001:db8::${i}`]),
-        loadBalancerSourceRanges: one([], ['0.0.0.0/0', '::/0'], ['198.51.100.0/24', '192.168.88.0/24', '2001:db8::/32']),
-        healthCheckNodePort: 31_000 + i,
-      },
-      status: { loadBalancer: { ingress: [{ ip: `203.0.113.${100 + i}` }, { ip: `2001:db8:1::${i}` }] } },
-    });
-    for (const family of [4, 6] as const) {
-      endpointSlices.push({
-        apiVersion: 'discovery.k8s.io/v1',
-        kind: 'EndpointSlice',
-        metadata: {
-          name: `${metadata.name}-${family}`,
-          namespace: metadata.namespace,
-          labels: { 'kubernetes.io/service-name': metadata.name },
-        },
-        addressType: `IPv${family}`,
-        ports: [{ name: 'port', port: 1 + random(65_535), protocol }],
-        endpoints: Array.from({ length: random(6) }, (_, index) => ({
-          addresses: [family === 4 ? `10.244.1.${index + 2}` : `fd00:10:244:1::${index + 2}`],
-          nodeName: one('node1', 'node2'),
-          conditions: { ready: random(4) > 0, serving: true, terminating: random(3) === 0 },
-        })),
-      });
-    }
-  }
-  return { services, endpointSlices };
-}
 
 for (const variant of ['nft', 'legacy'] as const) {
   for (const family of [4, 6] as const) {
@@ -125,3 +68,39 @@ for (const variant of ['nft', 'legacy'] as const) {
     t.ok(error instanceof IptablesError && error.code === 'conflict', String(error));
   });
 }
+
+t.test('iptables-nft takes a large load and a large removal in pieces, and holds what was meant', async (t) => {
+  const indexes = Array.from({ length: 400 }, (_, index) => index);
+  const metadata = (index: number) => ({ name: `service-${index}`, namespace: 'default' });
+  const services = indexes.map((index): Service => {
+    const spec = { clusterIP: `10.96.${index >> 8}.${index & 255}`, ports: [{ port: 80, protocol: 'TCP' as const }] };
+    return { apiVersion: 'v1', kind: 'Service', metadata: metadata(index), spec };
+  });
+  const endpointSlices = indexes.map(
+    (index): EndpointSlice => ({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { ...metadata(index), labels: { 'kubernetes.io/service-name': `service-${index}` } },
+      addressType: 'IPv4',
+      ports: [{ port: 8080, protocol: 'TCP' }],
+      endpoints: [0, 1, 2].map((slot) => ({ addresses: [`10.24${slot}.${index >> 8}.${index & 255}`], conditions: { ready: true } })),
+    }),
+  );
+  const restores: string[] = [];
+  const counting: typeof runner = {
+    run(command, args, options) {
+      if (command.endsWith('-restore')) restores.push(command);
+      return runner.run(command, args, options);
+    },
+  };
+  const iptables = createIptables(counting, 4, { variant: 'nft' });
+  const options = resolveProxyOptions({ nodeName: 'node1', clusterCIDRs: ['10.244.0.0/16'] });
+  const owner = proxyOwner(4, options);
+  const model = compileProxy({ nodeName: 'node1', node: undefined, services, endpointSlices }, 4);
+  for (const desired of [renderIptables(model, nodeFacts('node1', undefined, 4), options), emptyIptables(4)]) {
+    const before = restores.length;
+    await iptables.apply(diffIptables(await iptables.read(), desired, owner)!);
+    t.ok(restores.length - before > 1, 'several restores');
+    t.equal(diffIptables(await iptables.read(), desired, owner), undefined);
+  }
+});

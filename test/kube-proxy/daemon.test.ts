@@ -111,7 +111,7 @@ describe('the service proxy', () => {
 
   test('puts many changes in one sync, no sooner than the least period after the last', async () => {
     const world = createWorld();
-    await world.start({ minSyncPeriod: 1_000, families: ['IPv4'] });
+    await world.start({ minSyncPeriod: 1_000, syncBurst: 1, families: ['IPv4'] });
     await world.clock.advance(10);
     for (const last of [3, 4, 5]) {
       world.cluster.set(resources.endpointSlices, slice([endpoint(`10.244.1.${last}`, 'worker-1')]));
@@ -123,6 +123,21 @@ describe('the service proxy', () => {
     expect(world.kernel.restores[1]!.input).toContain('10.244.1.5:8080');
     expect(world.kernel.restores[1]!.input).not.toContain('10.244.1.4:8080');
     expect(natChains(world.kernel).filter((name) => name.startsWith('KUBE-SEP-'))).toHaveLength(1);
+  });
+
+  test('does a burst of changes at once after a quiet time, and then waits for the least period', async () => {
+    const world = createWorld();
+    await world.start({ minSyncPeriod: 1_000, syncBurst: 2, families: ['IPv4'] });
+    await world.clock.advance(5_000);
+    const restores = async (last: number): Promise<number> => {
+      world.cluster.set(resources.endpointSlices, slice([endpoint(`10.244.1.${last}`, 'worker-1')]));
+      await world.clock.advance(10);
+      return world.kernel.restores.length;
+    };
+    expect([await restores(3), await restores(4), await restores(5), await restores(6)]).toEqual([2, 3, 3, 3]);
+    await world.clock.advance(1_000);
+    expect(world.kernel.restores).toHaveLength(4);
+    expect(world.kernel.restores.at(-1)!.input).toContain('10.244.1.6:8080');
   });
 
   test('reads the kernel only at the resync, and repairs what it finds', async () => {

@@ -1,20 +1,27 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseIptablesSave } from '../../src/dataplane/iptables-parse.ts';
+import { applyIptables } from '../../src/dataplane/iptables-apply.ts';
 import { diffIptables, printRestore } from '../../src/dataplane/iptables-diff.ts';
 import { applyNftTransaction } from '../../src/dataplane/nft-apply.ts';
 import { diffNftTable } from '../../src/dataplane/nft-diff.ts';
+import { diffDirector, type DirectorChange, type IpvsDirector, printDirectorChange } from '../../src/dataplane/ipvs-director.ts';
 import { createFakeIptables } from '../../src/kernel/fake-iptables.ts';
+import { createFakeIpvs } from '../../src/kernel/fake-ipvs.ts';
 import {
   compileProxy,
+  createIpvsRenderer,
+  createIptablesRenderer,
   createNftablesRenderer,
   createProxyCompiler,
   emptyIptables,
+  ipvsOwner,
   nodeFacts,
   type NodeFacts,
   type ProxyModel,
   proxyOwner,
   renderIptables,
+  renderIpvs,
   renderNftables,
   resolveProxyOptions,
   resolveTraffic,
@@ -22,42 +29,20 @@ import {
   type TrafficSetting,
 } from '../../src/kube-proxy/index.ts';
 import type { Protocol } from '../../src/net/index.ts';
-import type { EndpointSlice, Service } from '../../src/objects/index.ts';
-import { type Outcome, type Packet, walkNftOutcomes, walkOutcomes } from '../../src/packet-walk/index.ts';
-import { endpoint, node, slice } from './objects.ts';
-
-// Small ranges, so that collisions happen: two services with one external address, a port asked for under another protocol, a pod as the client.
-const protocols = ['TCP', 'UDP', 'SCTP'] as const;
-const ports = [80, 443] as const;
-const nodeAddresses = ['192.168.88.12', '10.244.1.1'];
-const external = ['203.0.113.7', '203.0.113.8'];
-const pods = ['10.244.1.2', '10.244.1.3', '10.244.2.2', '10.244.2.3'];
-
-const servicePlan = fc.record({
-  type: fc.constantFrom('ClusterIP', 'NodePort', 'LoadBalancer'),
-  protocol: fc.constantFrom(...protocols),
-  port: fc.constantFrom(...ports),
-  internalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
-  externalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
-  sessionAffinity: fc.constantFrom('None', 'ClientIP'),
-  externalIPs: fc.subarray(external),
-  ingress: fc.subarray(['203.0.113.9']),
-  sourceRanges: fc.subarray(['198.51.100.0/24', '192.168.88.0/24']),
-  endpoints: fc.uniqueArray(
-    fc.record({
-      address: fc.constantFrom(...pods),
-      state: fc.constantFrom('ready', 'ready', 'unready', 'serving-terminating', 'terminating'),
-    }),
-    { selector: ({ address }) => address, maxLength: 4 },
-  ),
-});
-
-const optionsPlan = fc.record({
-  masqueradeAll: fc.boolean(),
-  localhostNodePorts: fc.boolean(),
-  clusterCIDRs: fc.constantFrom<string[]>(['10.244.0.0/16'], []),
-  nodePortAddresses: fc.constantFrom<string[]>([], ['192.168.88.0/24'], ['127.0.0.0/8', '10.244.1.0/24'], ['primary'], ['0.0.0.0/0']),
-});
+import { type Outcome, type Packet, walkIpvsOutcomes, walkNftOutcomes, walkOutcomes } from '../../src/packet-walk/index.ts';
+import { directorOf } from './ipvs-kernel.ts';
+import { node } from './objects.ts';
+import {
+  external,
+  nodeAddresses,
+  objectsOf,
+  optionsPlan,
+  pods,
+  ports,
+  protocols,
+  type ServicePlan,
+  servicePlan,
+} from './random-services.ts';
 
 const flowPlan = fc.record({
   from: fc.constantFrom(...pods, ...nodeAddresses, '198.51.100.5', '192.168.88.99', '203.0.113.9', '127.0.0.1'),
@@ -65,42 +50,6 @@ const flowPlan = fc.record({
   port: fc.constantFrom(...ports, 30_000, 30_001, 30_002),
   protocol: fc.constantFrom(...protocols),
 });
-
-type ServicePlan = typeof servicePlan extends fc.Arbitrary<infer T> ? T : never;
-
-function objectsOf(plans: readonly ServicePlan[]): { services: Service[]; endpointSlices: EndpointSlice[] } {
-  const services = plans.map(
-    (plan, index): Service => ({
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: `s${index}`, namespace: 'default' },
-      spec: {
-        type: plan.type as 'ClusterIP',
-        clusterIP: `10.96.0.${index}`,
-        ports: [
-          { name: 'http', port: plan.port, protocol: plan.protocol, ...(plan.type === 'ClusterIP' ? {} : { nodePort: 30_000 + index }) },
-        ],
-        internalTrafficPolicy: plan.internalTrafficPolicy as 'Cluster',
-        externalTrafficPolicy: plan.externalTrafficPolicy as 'Cluster',
-        sessionAffinity: plan.sessionAffinity as 'None',
-        externalIPs: plan.externalIPs,
-        loadBalancerSourceRanges: plan.sourceRanges,
-      },
-      status: { loadBalancer: { ingress: plan.ingress.map((ip) => ({ ip })) } },
-    }),
-  );
-  const endpointSlices = plans.map((plan, index) =>
-    slice(
-      plan.endpoints.map(({ address, state }) =>
-        endpoint(address, address.startsWith('10.244.1.') ? 'worker-1' : 'worker-2', state as 'ready'),
-      ),
-      { ports: [{ name: 'http', port: 8080, protocol: plan.protocol }] },
-      `s${index}-1`,
-      `s${index}`,
-    ),
-  );
-  return { services, endpointSlices };
-}
 
 /** What an observer of the packets would write down. */
 interface Observed {
@@ -152,6 +101,47 @@ test('for random services and packets the rules do what the model says', async (
   );
 });
 
+test('for many random services the rules of bucketed dispatch do what the model says, and what changes become is what is made anew', () => {
+  const many = fc.array(servicePlan, { minLength: 20, maxLength: 60 });
+  // Every fourth block of 16 addresses, so that blocks of every size hold several services.
+  const clusterIP = (index: number): string => `10.96.${(index >> 3) * 3}.${(index & 7) * 5}`;
+  const spread = (plans: readonly ServicePlan[]): ReturnType<typeof objectsOf> => {
+    const { services, endpointSlices } = objectsOf(plans);
+    return {
+      services: services.map((service, index) => ({ ...service, spec: { ...service.spec, clusterIP: clusterIP(index) } })),
+      endpointSlices,
+    };
+  };
+  fc.assert(
+    fc.property(
+      many,
+      many,
+      optionsPlan,
+      fc.array(fc.tuple(flowPlan, fc.nat(59)), { minLength: 30, maxLength: 30 }),
+      (before, plans, settings, flows) => {
+        const options = resolveProxyOptions({ nodeName: 'worker-1', iptablesDispatch: 'bucketed', ...settings });
+        const facts = nodeFacts('worker-1', node(), 4);
+        const compile = createProxyCompiler(4);
+        const render = createIptablesRenderer(options);
+        const owner = proxyOwner(4, options);
+        const modelOf = (all: readonly ServicePlan[]): ProxyModel => compile({ nodeName: 'worker-1', node: node(), ...spread(all) });
+        const earlier = render(modelOf(before), facts);
+        const model = modelOf(plans);
+        const desired = render(model, facts);
+        expect(diffIptables(desired, renderIptables(model, facts, options), owner)).toBeUndefined();
+        const loaded = applyIptables(emptyIptables(4), diffIptables(emptyIptables(4), earlier, owner)!);
+        const change = diffIptables(loaded, desired, owner);
+        const rules = change ? applyIptables(loaded, change) : loaded;
+        expect(diffIptables(rules, desired, owner)).toBeUndefined();
+        const setting = { node: facts, options, addresses: nodeAddresses };
+        const asked = flows.map(([flow, index]) => (flow.to.startsWith('10.96.') ? { ...flow, to: clusterIP(index) } : flow));
+        compare(asked, model, setting, (packet) => walkOutcomes(rules, packet, { addresses: nodeAddresses }));
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
 test.each(['fast', 'compat'] as const)(
   'for random services and packets the nftables rules of layout %s do what the model says',
   (layout) => {
@@ -187,24 +177,90 @@ test.each(['fast', 'compat'] as const)(
   },
 );
 
+test('for random services and packets the virtual servers, sets and rules of mode ipvs do what the model says', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(servicePlan, { maxLength: 3 }),
+      fc.array(servicePlan, { maxLength: 3 }),
+      optionsPlan,
+      fc.constantFrom('rr', 'wlc', 'sh', 'mh'),
+      fc.array(flowPlan, { minLength: 20, maxLength: 20 }),
+      async (before, plans, settings, ipvsScheduler, flows) => {
+        const options = resolveProxyOptions({ nodeName: 'worker-1', mode: 'ipvs', ipvsScheduler, ...settings });
+        const { model, facts } = compiled(plans);
+        const kernel = createFakeIpvs({ lo: ['127.0.0.1'], eth0: nodeAddresses.slice(0, 1), podwire0: nodeAddresses.slice(1) });
+        const door = directorOf(kernel, 4, options);
+        const owner = ipvsOwner(4, options, false);
+        const sync = async (desired: IpvsDirector): Promise<IpvsDirector> => {
+          const change = diffDirector((await door.read()).director, desired, owner);
+          if (change) await door.apply(change);
+          return (await door.read()).director;
+        };
+        // What is walked is what the tools tell of the kernel after it was changed from other services to these.
+        await sync(renderIpvs(compiled(before).model, facts, options, nodeAddresses));
+        const desired = renderIpvs(model, facts, options, nodeAddresses);
+        const director = await sync(desired);
+        expect(diffDirector({ ...director, draining: new Map() }, desired, owner)).toBeUndefined();
+        compare(flows, model, { node: facts, options, addresses: nodeAddresses }, (packet) =>
+          walkIpvsOutcomes(director, packet, { addresses: nodeAddresses }),
+        );
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test('after any sequence of changes the state of mode ipvs is that made anew', () => {
+  fc.assert(
+    fc.property(changesPlan, optionsPlan, (changes, settings) => {
+      const states = statesOf(changes);
+      const options = resolveProxyOptions({ nodeName: 'worker-1', mode: 'ipvs', ...settings });
+      const owner = ipvsOwner(4, options, false);
+      const compile = createProxyCompiler(4);
+      const render = createIpvsRenderer(options);
+      const facts = nodeFacts('worker-1', node(), 4);
+      let kept: ReturnType<typeof objectsOf> = { services: [], endpointSlices: [] };
+      let held: IpvsDirector | undefined;
+      for (const plans of states) {
+        kept = keepObjects(objectsOf(plans), kept);
+        const desired = render(compile({ nodeName: 'worker-1', node: node(), ...kept }), facts, nodeAddresses);
+        const anew = renderIpvs(compiled(plans).model, facts, options, nodeAddresses);
+        expect(diffDirector(desired, anew, owner)).toBeUndefined();
+        expect(diffDirector(anew, desired, owner)).toBeUndefined();
+        // What is told to be changed is as much as between two states that know nothing of each other.
+        if (held) {
+          const change = diffDirector(held, desired, owner);
+          const plain = diffDirector(plainCopy(held), plainCopy(desired), owner);
+          expect(change && linesOf(change)).toEqual(plain && linesOf(plain));
+        }
+        held = desired;
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+/** Without the parts by which the same is told at no cost. */
+const plainCopy = (director: IpvsDirector): IpvsDirector => ({
+  ...director,
+  servers: new Map(director.servers),
+  addresses: new Map(director.addresses),
+  sets: new Map([...director.sets].map(([name, set]) => [name, { ...set, elements: new Map(set.elements) }])),
+});
+
+const linesOf = (change: DirectorChange): string[] => printDirectorChange(change, 'kube-ipvs0', 4).split('\n').sort();
+
 test.each(['fast', 'compat'] as const)('after any sequence of changes the nftables rules of layout %s are those made anew', (layout) => {
   fc.assert(
     fc.property(changesPlan, optionsPlan, (changes, settings) => {
-      const states = changes.reduce<ServicePlan[][]>(
-        (made, { at, now }) => [...made, now === undefined ? [] : mutated(made.at(-1) ?? [], at, now)],
-        [],
-      );
+      const states = statesOf(changes);
       const options = resolveProxyOptions({ nodeName: 'worker-1', mode: 'nftables', nftablesLayout: layout, ...settings });
       const compile = createProxyCompiler(4);
       const render = createNftablesRenderer(options, layout);
       const facts = nodeFacts('worker-1', node(), 4);
       let kept: ReturnType<typeof objectsOf> = { services: [], endpointSlices: [] };
       for (const plans of states) {
-        // As an informer has it: what has not changed is the same object.
-        const fresh = objectsOf(plans);
-        const same = <T>(now: readonly T[], before: readonly T[]): T[] =>
-          now.map((each) => before.find((old) => JSON.stringify(old) === JSON.stringify(each)) ?? each);
-        kept = { services: same(fresh.services, kept.services), endpointSlices: same(fresh.endpointSlices, kept.endpointSlices) };
+        kept = keepObjects(objectsOf(plans), kept);
         const model = compile({ nodeName: 'worker-1', node: node(), ...kept });
         expect(model).toEqual(compiled(plans).model);
         const table = render(model, facts);
@@ -231,6 +287,16 @@ const changesPlan = fc.array(
   }),
   { minLength: 4, maxLength: 10 },
 );
+
+const statesOf = (changes: typeof changesPlan extends fc.Arbitrary<infer T> ? T : never): ServicePlan[][] =>
+  changes.reduce<ServicePlan[][]>((made, { at, now }) => [...made, now === undefined ? [] : mutated(made.at(-1) ?? [], at, now)], []);
+
+/** As an informer has it: what has not changed is the same object. */
+function keepObjects(fresh: ReturnType<typeof objectsOf>, kept: ReturnType<typeof objectsOf>): ReturnType<typeof objectsOf> {
+  const same = <T>(now: readonly T[], before: readonly T[]): T[] =>
+    now.map((each) => before.find((old) => JSON.stringify(old) === JSON.stringify(each)) ?? each);
+  return { services: same(fresh.services, kept.services), endpointSlices: same(fresh.endpointSlices, kept.endpointSlices) };
+}
 
 function mutated(plans: readonly ServicePlan[], at: number, now: Partial<ServicePlan>): ServicePlan[] {
   const base = plans[at] ?? {

@@ -22,10 +22,12 @@ export const slice = (endpoints: readonly Endpoint[], more: Partial<EndpointSlic
   ...more,
 });
 
-type State = 'ready' | 'unready' | 'serving-terminating' | 'terminating';
+type State = 'ready' | 'unready' | 'published' | 'serving-terminating' | 'terminating';
 const conditions = {
   ready: { ready: true, serving: true, terminating: false },
   unready: { ready: false, serving: false, terminating: false },
+  // Not ready, of a Service with publishNotReadyAddresses.
+  published: { ready: true, serving: false, terminating: false },
   'serving-terminating': { ready: false, serving: true, terminating: true },
   terminating: { ready: false, serving: false, terminating: true },
 };

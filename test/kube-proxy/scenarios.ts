@@ -1,10 +1,13 @@
 import type { ProxyOptionsInput } from '../../src/kube-proxy/index.ts';
 import type { Protocol } from '../../src/net/index.ts';
-import type { Endpoint, Service } from '../../src/objects/index.ts';
+import type { Endpoint, EndpointSlice, Service } from '../../src/objects/index.ts';
 
-/** Who sends: a pod of this node, a pod elsewhere, the node itself, an outsider, an outsider within the allowed source range. */
-type Origin = 'pod' | 'otherPod' | 'node' | 'outsider' | 'allowed' | 'backend';
-type Destination = 'clusterIP' | 'externalIP' | 'loadBalancerIP' | 'nodeIP' | 'secondIP' | 'localhost' | 'proxyModeIP';
+/**
+ * Who sends: a pod of this node, a pod elsewhere, the node itself, the node with the load balancer's address as its source, an outsider,
+ * an outsider within the allowed source range, the first endpoint.
+ */
+type Origin = 'pod' | 'otherPod' | 'node' | 'nodeAsBalancer' | 'outsider' | 'allowed' | 'backend';
+type Destination = 'clusterIP' | 'unallocated' | 'externalIP' | 'loadBalancerIP' | 'nodeIP' | 'secondIP' | 'localhost' | 'proxyModeIP';
 
 export interface Scenario {
   readonly title: string;
@@ -14,6 +17,8 @@ export interface Scenario {
   readonly options?: Partial<ProxyOptionsInput>;
   /** Default: one ready on this node, two on another. */
   readonly endpoints?: readonly Backing[];
+  /** Default: `http`, 8080, with the scenario's protocol. */
+  readonly slicePorts?: EndpointSlice['ports'];
   readonly from: Origin;
   readonly to: Destination;
   /** Default 80. */
@@ -25,14 +30,17 @@ export interface Scenario {
   readonly masquerade?: boolean;
   /** Where mode nftables differs, as kube-proxy's does. */
   readonly nftables?: Pick<Scenario, 'outcome' | 'backends' | 'masquerade'>;
+  /** Where mode ipvs differs, and why. */
+  readonly ipvs?: Pick<Scenario, 'outcome' | 'backends' | 'masquerade'> & { readonly because: string };
   /** Only in this family. */
   readonly only?: 4 | 6;
 }
 
 export interface Backing {
   readonly here: boolean;
-  readonly state?: 'ready' | 'unready' | 'serving-terminating' | 'terminating';
-  readonly zone?: string;
+  readonly state?: 'ready' | 'unready' | 'published' | 'serving-terminating' | 'terminating';
+  /** Where its pod gives the port another number. */
+  readonly port?: number;
   readonly hints?: Endpoint['hints'];
 }
 
@@ -45,7 +53,7 @@ const spec = (...parts: Partial<Service['spec']>[]): Partial<Service['spec']> =>
 const all = [0, 1, 2];
 const hinted = (here: boolean, zone: string): Backing => ({ here, hints: { forZones: [{ name: zone }] } });
 
-/** What a service proxy owes its users, row by row: the same rows hold for every backend. */
+/** What a service proxy owes its users, row by row: the same rows hold for every backend. One list, and so longer than other files. */
 export const scenarios: readonly Scenario[] = [
   {
     title: 'pod to cluster IP: every endpoint, source kept',
@@ -119,6 +127,7 @@ export const scenarios: readonly Scenario[] = [
     to: 'clusterIP',
     outcome: 'accept',
     nftables: { outcome: 'reject' },
+    ipvs: { outcome: 'reject', because: "service addresses are the node's own, and refuse what no service has" },
   },
   {
     title: 'a port that the service has not is not touched',
@@ -127,6 +136,7 @@ export const scenarios: readonly Scenario[] = [
     to: 'clusterIP',
     outcome: 'accept',
     nftables: { outcome: 'reject' },
+    ipvs: { outcome: 'reject', because: "service addresses are the node's own, and refuse what no service has" },
   },
   { title: 'no endpoints: refused at the cluster IP', endpoints: [], from: 'pod', to: 'clusterIP', outcome: 'reject' },
   { title: 'no endpoints: refused for the node too', endpoints: [], from: 'node', to: 'clusterIP', outcome: 'reject' },
@@ -214,6 +224,7 @@ export const scenarios: readonly Scenario[] = [
     backends: all,
     masquerade: true,
     nftables: { outcome: 'accept' },
+    ipvs: { outcome: 'accept', because: 'IPVS lets nothing from a loopback address out to an endpoint' },
     only: 4,
   },
   {
@@ -234,6 +245,7 @@ export const scenarios: readonly Scenario[] = [
     port: 22,
     outcome: 'drop',
     nftables: { outcome: 'accept' },
+    ipvs: { outcome: 'accept', because: 'route_localnet stays off, so that the kernel itself drops it before any rule' },
     only: 4,
   },
   {
@@ -316,6 +328,19 @@ export const scenarios: readonly Scenario[] = [
     backends: [0],
     masquerade: true,
   },
+  ...(['pod', 'node'] as const).map(
+    (from): Scenario => ({
+      title: `external policy Local: the ${from} uses every endpoint`,
+      spec: spec(nodePort, { externalTrafficPolicy: 'Local' }),
+      from,
+      to: 'nodeIP',
+      port: 30_080,
+      outcome: 'dnat',
+      backends: all,
+      masquerade: from === 'node',
+      ipvs: { outcome: 'dnat', backends: [0], masquerade: from === 'node', because: 'a virtual server has one list for everybody' },
+    }),
+  ),
   {
     title: 'external policy Local does not hold for the cluster IP',
     spec: spec(nodePort, { externalTrafficPolicy: 'Local' }),
@@ -390,6 +415,74 @@ export const scenarios: readonly Scenario[] = [
     outcome: 'dnat',
     backends: all,
     masquerade: false,
+  },
+  {
+    title: 'a named port that has another number in each pod',
+    endpoints: [here, { here: false, port: 9090 }, { here: false, port: 9091 }],
+    from: 'pod',
+    to: 'clusterIP',
+    outcome: 'dnat',
+    backends: all,
+    masquerade: false,
+  },
+  ...(['TCP', 'UDP', 'SCTP'] as const).map(
+    (protocol): Scenario => ({
+      title: `TCP, UDP and SCTP on one port: ${protocol} finds its own endpoint port`,
+      spec: {
+        ports: [
+          { name: 'web', port: 80, protocol: 'TCP' },
+          { name: 'dns', port: 80, protocol: 'UDP' },
+          { name: 'sig', port: 80, protocol: 'SCTP' },
+        ],
+      },
+      slicePorts: [
+        { name: 'web', port: 8080, protocol: 'TCP' },
+        { name: 'dns', port: 9090, protocol: 'UDP' },
+        { name: 'sig', port: 9091, protocol: 'SCTP' },
+      ],
+      protocol,
+      from: 'pod',
+      to: 'clusterIP',
+      outcome: 'dnat',
+      backends: all,
+      masquerade: false,
+    }),
+  ),
+  {
+    title: 'a cluster IP that no service has leads out of the node, or nowhere',
+    options: { serviceCIDRs: ['10.96.0.0/16', 'fd00:10:96::/112'] },
+    from: 'pod',
+    to: 'unallocated',
+    outcome: 'accept',
+    nftables: { outcome: 'drop' },
+  },
+  {
+    title: "source range: the node with the balancer's address as its source is let in by its own address",
+    spec: spec(balancer, { loadBalancerSourceRanges: ['192.168.88.0/24', 'fd00:88::/64'] }),
+    from: 'nodeAsBalancer',
+    to: 'loadBalancerIP',
+    outcome: 'dnat',
+    backends: all,
+    masquerade: true,
+  },
+  {
+    title: 'endpoints published though not ready are used',
+    endpoints: [
+      { here: true, state: 'published' },
+      { here: false, state: 'published' },
+    ],
+    from: 'pod',
+    to: 'clusterIP',
+    outcome: 'dnat',
+    backends: [0, 1],
+    masquerade: false,
+  },
+  {
+    title: 'a headless service has no rules',
+    spec: { clusterIP: 'None', clusterIPs: ['None'] },
+    from: 'pod',
+    to: 'clusterIP',
+    outcome: 'accept',
   },
   {
     title: 'a service of another proxy is not touched',

@@ -75,3 +75,11 @@ test('an event that was deleted meanwhile is made anew, and a failing server hol
   await recorder.flush();
   expect(events()).toHaveLength(1);
 });
+
+test('components that tell something of one object in the same millisecond are all heard', async () => {
+  const { clock, client, recorder, events } = setUp();
+  const others = ['a', 'b', 'c'].map((component) => createEventRecorder({ client, clock, log: silentLogger(), component }));
+  for (const [index, one] of [recorder, ...others].entries()) one.record(note(`message ${index}`));
+  await Promise.all([recorder, ...others].map((one) => one.flush()));
+  expect(events().map(({ message }) => message)).toEqual(['message 0', 'message 1', 'message 2', 'message 3']);
+});

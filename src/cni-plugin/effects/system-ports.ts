@@ -7,6 +7,7 @@ import { createNetlink } from '../../kernel/netlink/netlink.ts';
 import { openClaimFiles } from '../../storage/claim-files.ts';
 import type { CniPorts } from '../ports.ts';
 import { agentLinkName, readCurrentAgent } from './agent-folder.ts';
+import { damageReporter } from './damage-reports.ts';
 import { systemDelegationPorts } from './delegation-ports.ts';
 import { systemExtrasPorts } from './extras-ports.ts';
 
@@ -16,6 +17,7 @@ export function systemPorts(runner: CommandRunner, bootId: string = readBootId()
     ...systemExtrasPorts(runner, bootId),
     ...systemDelegationPorts(runner),
     macGuard: createMacGuard(runner),
+    reportDamage: damageReporter((message) => void process.stderr.write(`podwire-cni: ${message}\n`)),
     host: createNetlink(runner),
     pod: (netns) => createNetlink(inNetworkNamespace(runner, netns)),
     openStore: (dataDir, name) => openClaimFiles(join(dataDir, name), bootId),

@@ -2,12 +2,13 @@ import {
   type LinkAddress,
   type LinkFailure,
   type LinkFailureReason,
+  type LinkNeighbour,
   type LinkOperation,
   type LinkRoute,
   type LinkState,
   linkAddressText,
 } from '../../dataplane/links.ts';
-import { addressBits, prefixContains, prefixOf } from '../../net/index.ts';
+import { addressBits, parseAddress, prefixContains, prefixOf } from '../../net/index.ts';
 import { isTolerated, type Netlink } from './netlink.ts';
 
 /** The links of several network namespaces in memory, refusing what the kernel refuses. Namespaces are known by their path. */
@@ -31,6 +32,8 @@ interface FakeNamespace {
   readonly links: Map<string, FakeLink>;
   routes: LinkRoute[];
   readonly neighbours: Map<string, string>;
+  /** Keys of those that are permanent. */
+  readonly permanent: Set<string>;
 }
 
 class Refusal extends Error {
@@ -54,7 +57,7 @@ export function createFakeLinks(): FakeLinks {
       const lo: FakeLink = {
         state: { name: 'lo', kind: '', mac: '00:00:00:00:00:00', mtu: 65_536, up: false, promisc: false, addresses: [] },
       };
-      namespaces.set(path, { links: new Map([['lo', lo]]), routes: [], neighbours: new Map() });
+      namespaces.set(path, { links: new Map([['lo', lo]]), routes: [], neighbours: new Map(), permanent: new Set() });
     },
     removeNamespace(path) {
       const namespace = namespaceOf(path);
@@ -83,7 +86,11 @@ export function createFakeLinks(): FakeLinks {
       },
       read(links) {
         const namespace = namespaceOf(path);
-        return Promise.resolve({ links: readLinks(namespace, links), routes: [...namespace.routes] });
+        return Promise.resolve({
+          links: readLinks(namespace, links),
+          routes: [...namespace.routes],
+          neighbours: readPermanentNeighbours(namespace, links),
+        });
       },
       readPorts: (bridge) =>
         Promise.resolve(
@@ -96,6 +103,13 @@ export function createFakeLinks(): FakeLinks {
 
 const readLinks = ({ links }: FakeNamespace, names: readonly string[]): ReadonlyMap<string, LinkState> =>
   new Map(names.flatMap((name) => (links.has(name) ? [[name, links.get(name)!.state] as const] : [])));
+
+const readPermanentNeighbours = ({ neighbours, permanent }: FakeNamespace, names: readonly string[]): LinkNeighbour[] =>
+  [...permanent].flatMap((key) => {
+    const [address = '', , device = ''] = key.split(' ');
+    const mac = neighbours.get(key);
+    return names.includes(device) && mac !== undefined ? [{ device, address: parseAddress(address), mac }] : [];
+  });
 
 function linkOf(namespace: FakeNamespace, name: string): FakeLink {
   const link = namespace.links.get(name);
@@ -210,6 +224,8 @@ function applyOne(namespace: FakeNamespace, operation: LinkOperation, namespaceO
     case 'ensure-neighbour':
       linkOf(namespace, operation.device);
       namespace.neighbours.set(`${operation.address.text} dev ${operation.device}`, operation.mac);
+      if (operation.permanent) namespace.permanent.add(`${operation.address.text} dev ${operation.device}`);
+      else namespace.permanent.delete(`${operation.address.text} dev ${operation.device}`);
       return;
     case 'forget-neighbour':
       linkOf(namespace, operation.device);

@@ -2,7 +2,7 @@ import type { LinkFailure, LinkFailureReason, LinkOperation, LinkOutcome, Namesp
 import type { CommandRunner } from '../command-runner.ts';
 import { ipBatchQuery } from '../ip.ts';
 import { operationLines } from './operation-lines.ts';
-import { type IpLink, type IpRoute, parseLink, parseRoutes } from './parse-ip-json.ts';
+import { type IpLink, type IpNeighbour, type IpRoute, parseLink, parseNeighbours, parseRoutes } from './parse-ip-json.ts';
 
 /** Links, addresses, routes and neighbours of one network namespace. Each call is one process. */
 export interface Netlink {
@@ -13,7 +13,7 @@ export interface Netlink {
    * @throws CommandError when `ip` is not installed or could not start at all.
    */
   apply(operations: readonly LinkOperation[], show?: readonly string[]): Promise<LinkOutcome>;
-  /** Reads the named links (those that exist) and all routes. @throws CommandError as above. */
+  /** Reads the named links (those that exist), their permanent neighbours, and all routes. @throws CommandError as above. */
   read(links: readonly string[]): Promise<NamespaceState>;
   /** Names of the veth links that are ports of a bridge; none when there is no such bridge. @throws CommandError as above. */
   readPorts(bridge: string): Promise<readonly string[]>;
@@ -39,12 +39,21 @@ export function createNetlink(runner: CommandRunner): Netlink {
       };
     },
     async read(links) {
-      const { answers } = await ipBatchQuery<IpLink | IpRoute>(
+      const { answers } = await ipBatchQuery<IpLink | IpRoute | IpNeighbour>(
         runner,
         [],
-        [...links.map((name) => `addr show dev ${name}`), 'route show table all'],
+        [
+          'route show table all',
+          ...links.map((name) => `addr show dev ${name}`),
+          ...links.map((name) => `neigh show dev ${name} nud permanent`),
+        ],
       );
-      return { links: linksOf(answers.slice(0, -1) as IpLink[][]), routes: parseRoutes((answers.at(-1) ?? []) as IpRoute[]) };
+      const [routes = [], ...others] = answers;
+      return {
+        links: linksOf(others.slice(0, links.length) as IpLink[][]),
+        routes: parseRoutes(routes as IpRoute[]),
+        neighbours: links.flatMap((name, index) => parseNeighbours(name, (others[links.length + index] ?? []) as IpNeighbour[])),
+      };
     },
     async readPorts(bridge) {
       // Not `show master BRIDGE`: that is a malformed argument while there is no such bridge.

@@ -1,5 +1,25 @@
 import { type LinkAddress, type LinkOperation, type LinkRoute, linkAddressText } from '../../dataplane/links.ts';
 
+/**
+ * The operations as lines for `ip -batch`, as few as possible: the settings of a link and those of the same link as a port of a bridge are one.
+ * For one who does not need to tell which operation a line is of.
+ */
+export function fewestLines(operations: readonly LinkOperation[]): string[] {
+  const lines: string[] = [];
+  for (let index = 0; index < operations.length; index++) {
+    const [port, link] = [operations[index]!, operations[index + 1]];
+    const both = port.op === 'set-bridge-port' && link?.op === 'set-link' && link.name === port.name;
+    const [own = ''] = operationLines(port);
+    const [settings] = both ? operationLines(link) : [];
+    if (settings !== undefined) {
+      // The type and its settings are the end of a line.
+      lines.push(`${settings}${own.slice(own.indexOf(' type '))}`);
+      index++;
+    } else lines.push(...operationLines(port));
+  }
+  return lines;
+}
+
 /** The operation as lines for `ip -batch`. @throws RangeError for a name or path that cannot be written on such a line. */
 export function operationLines(operation: LinkOperation): string[] {
   switch (operation.op) {

@@ -1,4 +1,4 @@
-import type { LinkAddress, LinkRoute, LinkState } from '../../dataplane/links.ts';
+import type { LinkAddress, LinkNeighbour, LinkRoute, LinkState } from '../../dataplane/links.ts';
 import { parseAddress, parsePrefix, tryParseAddress } from '../../net/index.ts';
 
 /** An entry of `ip -json -details addr show`: the fields read here. */
@@ -32,6 +32,18 @@ export interface IpRoute {
   readonly scope?: string;
   readonly metrics?: readonly { readonly mtu?: number; readonly advmss?: number }[];
 }
+
+/** An entry of `ip -json neigh show dev DEVICE`, which does not repeat the device: the fields read here. */
+export interface IpNeighbour {
+  readonly dst: string;
+  readonly lladdr?: string;
+}
+
+/** Those that have a MAC. */
+export const parseNeighbours = (device: string, neighbours: readonly IpNeighbour[]): LinkNeighbour[] =>
+  neighbours.flatMap(({ dst, lladdr }) =>
+    lladdr === undefined ? [] : [{ device, address: parseAddress(dst), mac: lladdr.toLowerCase() }],
+  );
 
 /** fe80::/10: the kernel's own, which it also detects duplicates of. */
 const isLinkLocal = (text: string): boolean => /^fe[89ab]/i.test(text);

@@ -4,7 +4,8 @@ import { createBatchChannel } from './batch-channel.ts';
 import { createLinkDeletions } from './link-deletions.ts';
 import { type LinkEvent, type LinkMonitor, startLinkMonitor } from './link-monitor.ts';
 import { createNetlink, type Netlink } from './netlink.ts';
-import { operationLines } from './operation-lines.ts';
+import { fewestLines, operationLines } from './operation-lines.ts';
+import { createQueryChannel } from './query-channel.ts';
 
 /** Netlink of the network namespace of this process, for one who calls often. Has processes of its own: `close` ends them. */
 export interface PersistentNetlink extends Netlink {
@@ -15,6 +16,7 @@ export interface PersistentNetlink extends Netlink {
  * Netlink over an `ip` that stays (see batch-channel.ts) and an `ip monitor`:
  *
  * - What was asked of a lasting link (a bridge and its addresses) and done is not asked again until the monitor tells of a loss.
+ * - Reading is done by a third `ip` that stays.
  * - A deletion is over when the monitor tells that the link is gone: the kernel acknowledges it some 15 ms later.
  * - When anything is refused, the whole list is done once more by a single `ip` of its own, and that answer is the one that counts: so a
  *   failure reads the same whoever asked, and an index that the running `ip` remembers wrongly does no harm.
@@ -23,15 +25,24 @@ export interface PersistentNetlink extends Netlink {
  */
 export async function startPersistentNetlink(parts: PipedParts): Promise<PersistentNetlink> {
   const single = createNetlink(parts.runner);
+  const queries = createQueryChannel(parts);
+  const reader = createNetlink(queries);
   const channel = createBatchChannel(parts);
   const deletions = createLinkDeletions(createBatchChannel(parts));
   const lasting = createLastingLinks();
   /** Names that the running `ip` may know from links that are gone. */
   const former = new Set<string>();
+  /** As `former`, for the one that reads. */
+  const stale = new Set<string>();
   const learning = new Map<string, Promise<unknown>>();
   const settle = (event: LinkEvent): void => {
     if (event.of === 'link' && event.deleted) {
       former.add(event.name);
+      if (stale.size >= mostFormer) {
+        stale.clear();
+        queries.restart();
+      }
+      stale.add(event.name);
       deletions.gone(event.name);
     }
     if (lasting.observe(event)) channel.restart();
@@ -62,7 +73,7 @@ export async function startPersistentNetlink(parts: PipedParts): Promise<Persist
     const removals = wanted.flatMap((operation) => (operation.op === 'delete-link' ? [operation.name] : []));
     // Order matters between a deletion and what makes the link anew; that is rare and left to the single `ip`.
     if (removals.length > 0 && wanted.some(({ op }) => op !== 'delete-link' && op !== 'forget-neighbour')) return undefined;
-    const lines = wanted.filter(({ op }) => op !== 'delete-link').flatMap(operationLines);
+    const lines = fewestLines(wanted.filter(({ op }) => op !== 'delete-link'));
     if (former.size > mostFormer || wanted.some((operation) => former.has(nameIn(operation)))) {
       former.clear();
       channel.restart();
@@ -99,10 +110,17 @@ export async function startPersistentNetlink(parts: PipedParts): Promise<Persist
       );
       return learnt.finally(() => learning.delete(name));
     },
-    read: (links) => single.read(links),
-    readPorts: (bridge) => single.readPorts(bridge),
+    read(links) {
+      for (const name of links.filter((link) => stale.has(link))) {
+        stale.delete(name);
+        queries.restart();
+      }
+      return reader.read(links);
+    },
+    readPorts: (bridge) => reader.readPorts(bridge),
     close() {
       closed = true;
+      queries.close();
       channel.close();
       deletions.close();
       monitor?.close();

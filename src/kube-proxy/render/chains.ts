@@ -23,5 +23,5 @@ const fixed: Readonly<Partial<Record<IptablesTableName, readonly string[]>>> = {
  */
 export const isProxyChain = (table: IptablesTableName, chain: string, withFirewall: boolean): boolean =>
   fixed[table]?.includes(chain) === true ||
-  (table === 'nat' && /^KUBE-(?:SVC|SVL|EXT|FW|SEP|XLB)-[A-Z2-7]{16}$/.test(chain)) ||
+  (table === 'nat' && /^KUBE-(?:SVC|SVL|EXT|FW|SEP|XLB|BKT)-[A-Z2-7]{16}$/.test(chain)) ||
   (withFirewall && table === 'filter' && chain === chains.firewall);

@@ -1,46 +1,68 @@
-import type { IptablesChain, IptablesRule, IptablesRuleset, IptablesTableName, KnownRule } from '../../dataplane/iptables.ts';
+import type {
+  IptablesChain,
+  IptablesRule,
+  IptablesRuleset,
+  IptablesTable,
+  IptablesTableName,
+  KnownRule,
+} from '../../dataplane/iptables.ts';
 import { jumpOf } from '../../dataplane/iptables.ts';
 import type { IptablesOwner } from '../../dataplane/iptables-diff.ts';
+import { PartedMap } from '../../dataplane/parted-map.ts';
 import { addressBits, type Family, type Prefix, parsePrefix, prefixesOverlap, prefixOf } from '../../net/index.ts';
 import type { NodeFacts } from '../input.ts';
 import { localTraffic } from '../local-traffic.ts';
-import type { ProxyModel, ServicePortModel } from '../model.ts';
+import type { ProxyModel } from '../model.ts';
 import { type ProxyOptions, prefixesOf } from '../options.ts';
 import { chains, isProxyChain } from './chains.ts';
 import { accept, comment, ctstate, destination, destinationIsLocal, drop, jump, returns, rule } from './rules.ts';
-import { type RenderedService, renderService } from './service.ts';
+import { createBucketedDispatch, type Dispatch, flatDispatch } from './dispatch.ts';
+import { createPortParts } from './port-parts.ts';
+import { type RenderedService, renderService, type ServiceRenderContext } from './service.ts';
 
 /** The model in kube-proxy's chain layout: our chains whole, and of the built-in chains our jumps only. */
 export const renderIptables = (model: ProxyModel, node: NodeFacts, options: ProxyOptions): IptablesRuleset =>
   createIptablesRenderer(options)(model, node);
 
-/** As {@link renderIptables}, keeping what was rendered of a service port as long as the same model object comes again. */
+/**
+ * As {@link renderIptables}, keeping what was rendered of a service port as long as the same model object comes again. The table nat is made of
+ * parts, the first of them of no service in particular, so that what has changed is found by comparing parts.
+ */
 export function createIptablesRenderer(options: ProxyOptions): (model: ProxyModel, node: NodeFacts) => IptablesRuleset {
-  let known = new WeakMap<ServicePortModel, RenderedService>();
-  let knownFor = '';
+  let context: ServiceRenderContext | undefined;
+  let lastKey = '';
+  const parts = createPortParts<RenderedService>((port) => renderService(port, context!));
+  const dispatch = options.iptablesDispatch === 'bucketed' ? createBucketedDispatch() : flatDispatch;
   return (model, node) => {
     const { family } = model;
-    const context = { family, local: localTraffic(options, node, family), masqueradeAll: options.masqueradeAll };
-    const key = JSON.stringify(context);
-    if (key !== knownFor) known = new WeakMap();
-    knownFor = key;
-    const services = model.services.map((port) => {
-      const rendered = known.get(port) ?? renderService(port, context);
-      known.set(port, rendered);
-      return rendered;
-    });
-    return assemble(services, family, node, options);
+    const now = { family, local: localTraffic(options, node, family), masqueradeAll: options.masqueradeAll };
+    const key = JSON.stringify(now);
+    if (key !== lastKey) parts.forget();
+    lastKey = key;
+    context = now;
+    return assemble(parts.of(model.services).parts, family, node, options, dispatch);
   };
 }
 
-function assemble(services: readonly RenderedService[], family: Family, node: NodeFacts, options: ProxyOptions): IptablesRuleset {
-  const all = (part: (service: RenderedService) => readonly KnownRule[]): KnownRule[] => services.flatMap(part);
-  const nat = new Map<string, IptablesChain>(Object.entries(natJumps));
-  nat.set(chains.services, { rules: [...all(({ natServices }) => natServices), ...nodePortJumps(family, node, options)] });
-  nat.set(chains.nodePorts, { rules: all(({ natNodePorts }) => natNodePorts) });
-  nat.set(chains.postrouting, { rules: postroutingRules(options) });
-  nat.set(chains.markMasq, { rules: [{ matches: [], target: { target: 'mark', ...masqueradeMark(options) } }] });
-  for (const { ownChains } of services) for (const [name, chain] of ownChains) nat.set(name, chain);
+function assemble(
+  services: readonly RenderedService[],
+  family: Family,
+  node: NodeFacts,
+  options: ProxyOptions,
+  dispatch: Dispatch,
+): IptablesRuleset {
+  const all = (part: (service: RenderedService) => readonly KnownRule[]): KnownRule[] => {
+    const rules: KnownRule[] = [];
+    for (const service of services) for (const each of part(service)) rules.push(each);
+    return rules;
+  };
+  const { rules, buckets } = dispatch(all(({ natServices }) => natServices));
+  const shared = new Map<string, IptablesChain>(Object.entries(natJumps));
+  shared.set(chains.services, { rules: [...rules, ...nodePortJumps(family, node, options)] });
+  for (const [name, chain] of buckets) shared.set(name, chain);
+  shared.set(chains.nodePorts, { rules: all(({ natNodePorts }) => natNodePorts) });
+  shared.set(chains.postrouting, { rules: postroutingRules(options) });
+  shared.set(chains.markMasq, { rules: [{ matches: [], target: { target: 'mark', ...masqueradeMark(options) } }] });
 
   const withFirewall = usesFirewall(family, options);
   const filter = new Map<string, IptablesChain>(Object.entries(filterJumps(withFirewall)));
@@ -52,8 +74,8 @@ function assemble(services: readonly RenderedService[], family: Family, node: No
   if (withFirewall) filter.set(chains.firewall, { rules: [martianRule] });
   return {
     family,
-    tables: new Map([
-      ['nat', nat],
+    tables: new Map<IptablesTableName, IptablesTable>([
+      ['nat', new PartedMap([shared, ...services.map(({ ownChains }) => ownChains)])],
       ['filter', filter],
     ]),
   };

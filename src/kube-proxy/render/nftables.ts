@@ -10,14 +10,15 @@ import {
   type NftSet,
   type NftTable,
 } from '../../dataplane/nft.ts';
+import type { ListEdit, ListEdits } from '../../dataplane/list-edits.ts';
 import { printElementValue } from '../../dataplane/nft-print.ts';
 import { PartedMap } from '../../dataplane/parted-map.ts';
 import { type Family, parsePrefix, prefixesOverlap } from '../../net/index.ts';
-import { changedIndexes } from '../changed.ts';
 import type { NodeFacts } from '../input.ts';
 import { localTraffic } from '../local-traffic.ts';
-import type { ProxyModel, ServicePortModel } from '../model.ts';
+import type { ProxyModel } from '../model.ts';
 import { type ProxyOptions, prefixesOf } from '../options.ts';
+import { createPortParts } from './port-parts.ts';
 import { balanceByMaps } from './nft/fast.ts';
 import { jump, type NftRenderContext, rule, type ServicePart, serviceSelectors, type SharedSet } from './nft/parts.ts';
 import { balanceByChains, servicePart } from './nft/service.ts';
@@ -38,44 +39,55 @@ export const renderNftables = (model: ProxyModel, node: NodeFacts, options: Prox
  */
 export function createNftablesRenderer(options: ProxyOptions, layout: NftLayout): (model: ProxyModel, node: NodeFacts) => NftTable {
   const balance = layout === 'fast' ? balanceByMaps : balanceByChains;
+  // Shared chains are kept with the context, for most services lead to the same few.
+  let context: NftRenderContext | undefined;
   let last: Rendering | undefined;
+  let lastKey = '';
+  const parts = createPortParts<ServicePart>((port, before) => keepSame(servicePart(port, context!, balance), before));
   return (model, node) => {
-    const context: NftRenderContext = {
+    const nodePorts = new Map(nodePortAddresses(node, options));
+    const setting = {
       family: model.family,
       local: localTraffic(options, node, model.family),
       masqueradeAll: options.masqueradeAll,
       mark: (1 << options.masqueradeBit) >>> 0,
     };
-    const nodePorts = new Map(nodePortAddresses(node, options));
-    const key = JSON.stringify([context, [...nodePorts.keys()]]);
-    const usable = last?.key === key ? last : undefined;
-    const changed = usable && changedIndexes(usable.ports, model.services, maxPatched);
-    if (usable && changed?.length === 0) return usable.table;
-    const render = (port: ServicePortModel): ServicePart => servicePart(port, context, balance);
-    if (usable && changed) {
-      const parts = [...usable.parts];
-      for (const index of changed) parts[index] = render(model.services[index]!);
-      last = { key, ports: model.services, parts, table: patch(usable, parts, changed) };
-    } else {
-      const known = new Map(usable?.ports.map((port, index) => [port, usable.parts[index]!]));
-      const parts = model.services.map((port) => known.get(port) ?? render(port));
-      last = { key, ports: model.services, parts, table: assemble(parts, context, nodePorts, options, layout) };
+    const key = JSON.stringify([setting, [...nodePorts.keys()]]);
+    if (key !== lastKey || !context) {
+      context = { ...setting, known: new Map() };
+      last = undefined;
+      lastKey = key;
+      parts.forget();
     }
-    return last.table;
+    const now = parts.of(model.services);
+    if (last && now.edits && now.edits.removed.length + now.edits.added.length === 0) return last.table;
+    const table = last && now.edits ? patch(last, now.parts, now.edits) : assemble(now.parts, context, nodePorts, options, layout);
+    last = { leading: last && now.edits ? last.leading : countLeading(now.parts), table };
+    return table;
   };
 }
 
-/** A table, and what each service port added to it. */
+/** A table that the next one may be made of. */
 interface Rendering {
-  /** What besides the ports it was rendered for. */
-  readonly key: string;
-  readonly ports: readonly ServicePortModel[];
-  readonly parts: readonly ServicePart[];
+  /** How many parts lead to each shared chain; changed in place by the next rendering. */
+  readonly leading: Map<string, number>;
   readonly table: NftTable;
 }
 
-/** More changed ports than these at once, and the table is put together anew. */
-const maxPatched = 256;
+/** The part, with what is as in the one before taken from that, so that sets which do not change are seen to be the same. */
+function keepSame(part: ServicePart, before: ServicePart | undefined): ServicePart {
+  if (!before) return part;
+  const elements = new Map(part.elements);
+  for (const [name, own] of elements) {
+    const had = before.elements.get(name);
+    if (had && sameEntries(had, own)) elements.set(name, had);
+  }
+  const { sharedChains, ownChains, affinitySets } = part;
+  return { elements, sharedChains, ownChains, affinitySets };
+}
+
+const sameEntries = (a: NftSet['elements'], b: NftSet['elements']): boolean =>
+  a.size === b.size && [...a].every(([key, element]) => b.has(key) && printElementValue(b.get(key)) === printElementValue(element));
 
 function assemble(
   parts: readonly ServicePart[],
@@ -89,49 +101,66 @@ function assemble(
   for (const [name, set] of sharedSets(family, layout)) sets.set(name, { ...set, elements: joinElements(name, parts) });
   sets.set('nodeport-ips', { ...plainSet([addressKey(family)]), elements: nodePorts });
   const chains = new Map(baseChains(context, options, layout));
-  addOwn(parts, family, chains, sets);
+  for (const part of parts) addOwn(part, family, chains, sets);
   return { family: family === 4 ? 'ip' : 'ip6', name: proxyTable, chains, sets, counters: new Set() };
 }
 
+/** A part for each service, or none at all while no service has elements in the set. */
 function joinElements(name: SharedSet, parts: readonly ServicePart[]): NftSet['elements'] {
-  const elements = parts.flatMap((part) => part.elements.get(name) ?? []);
+  const own = parts.map(({ elements }) => elements.get(name));
   // Several ports of a service have one cluster IP, and several services one pod.
-  return name === 'cluster-ips' || name === 'hairpin' ? new Map(elements.flatMap((each) => [...each])) : new PartedMap(elements);
+  return new PartedMap(own.some((part) => part) ? own : [], name === 'cluster-ips' || name === 'hairpin');
 }
 
-/** The chains that services lead to, and the sets that remember their clients. */
-function addOwn(parts: readonly ServicePart[], family: Family, chains: Map<string, NftChain>, sets: Map<string, NftSet>): void {
-  for (const { sharedChains, ownChains, affinitySets } of parts) {
-    for (const [name, chain] of sharedChains) if (!chains.has(name)) chains.set(name, chain);
-    for (const [name, chain] of ownChains) chains.set(name, chain);
-    for (const [name, timeout] of affinitySets) sets.set(name, { ...plainSet([addressKey(family)]), timeout, elements: new Map() });
-  }
+/** The chains that a service leads to, and the sets that remember its clients. */
+function addOwn(
+  { sharedChains, ownChains, affinitySets }: ServicePart,
+  family: Family,
+  chains: Map<string, NftChain>,
+  sets: Map<string, NftSet>,
+): void {
+  for (const [name, chain] of sharedChains) if (!chains.has(name)) chains.set(name, chain);
+  for (const [name, chain] of ownChains) chains.set(name, chain);
+  for (const [name, timeout] of affinitySets) sets.set(name, { ...plainSet([addressKey(family)]), timeout, elements: new Map() });
+}
+
+function countLeading(parts: readonly ServicePart[]): Map<string, number> {
+  const leading = new Map<string, number>();
+  for (const { sharedChains } of parts) for (const name of sharedChains.keys()) leading.set(name, (leading.get(name) ?? 0) + 1);
+  return leading;
 }
 
 /** The table with some parts replaced. */
-function patch({ table, parts: before }: Rendering, parts: readonly ServicePart[], changed: readonly number[]): NftTable {
-  const pairs = changed.map((index) => [before[index]!, parts[index]!] as const);
-  const touched = new Set(pairs.flat().flatMap(({ elements }) => [...elements.keys()]));
+function patch({ table, leading }: Rendering, parts: readonly ServicePart[], edits: ListEdits<ServicePart>): NftTable {
+  const removed = edits.removed.map(({ value }) => value);
+  const added = edits.added.map(({ value }) => value);
   const sets = new Map(table.sets);
-  for (const name of touched) {
-    if (pairs.every(([old, now]) => sameEntries(old.elements.get(name), now.elements.get(name)))) continue;
-    sets.set(name, { ...table.sets.get(name)!, elements: joinElements(name, parts) });
+  const inPlace = edits.removed.length === edits.added.length && edits.removed.every(({ index }, at) => index === edits.added[at]!.index);
+  for (const [name, set] of table.sets) {
+    // What is no parted map belongs to no service, or to one alone. The others keep a place for every service, so that places move together.
+    if (!(set.elements instanceof PartedMap)) continue;
+    const of = ({ index, value }: ListEdit<ServicePart>) => ({ index, value: value.elements.get(name as SharedSet) });
+    const own = { removed: edits.removed.map(of), added: edits.added.map(of) };
+    if (inPlace && own.removed.every(({ value }, at) => value === own.added[at]!.value)) continue;
+    const elements = set.elements as PartedMap<string, NftElement>;
+    if (elements.parts.length > 0) sets.set(name, { ...set, elements: elements.edited(own) });
+    else if (own.added.some(({ value }) => value)) sets.set(name, { ...set, elements: joinElements(name as SharedSet, parts) });
   }
   const chains = new Map(table.chains);
-  if (pairs.some(([old, now]) => !sameNames(old.sharedChains, now.sharedChains) || old.ownChains.size + now.ownChains.size > 0)) {
-    for (const part of before) for (const own of [part.sharedChains, part.ownChains]) for (const name of own.keys()) chains.delete(name);
-    for (const part of before) for (const name of part.affinitySets.keys()) sets.delete(name);
-    addOwn(parts, table.family === 'ip' ? 4 : 6, chains, sets);
+  for (const { sharedChains, ownChains, affinitySets } of removed) {
+    for (const name of ownChains.keys()) chains.delete(name);
+    for (const name of affinitySets.keys()) sets.delete(name);
+    for (const name of sharedChains.keys()) {
+      const left = leading.get(name)! - 1;
+      leading.set(name, left);
+      if (left === 0) chains.delete(name);
+    }
+  }
+  for (const part of added) {
+    for (const name of part.sharedChains.keys()) leading.set(name, (leading.get(name) ?? 0) + 1);
+    addOwn(part, table.family === 'ip' ? 4 : 6, chains, sets);
   }
   return { ...table, sets, chains };
-}
-
-const sameNames = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean =>
-  a.size === b.size && [...a.keys()].every((name) => b.has(name));
-
-function sameEntries(a: NftSet['elements'] | undefined, b: NftSet['elements'] | undefined): boolean {
-  if (!a || !b) return a === b;
-  return a.size === b.size && [...a].every(([key, element]) => b.has(key) && printElementValue(b.get(key)) === printElementValue(element));
 }
 
 const plainSet = (key: readonly NftKeyType[]) => ({ key, interval: false, verdicts: false });
@@ -154,8 +183,8 @@ function sharedSets(family: Family, layout: NftLayout): Map<SharedSet, Omit<NftS
   const data: readonly NftKeyType[] = [address, 'inet_service'];
   for (const protocol of ['tcp', 'udp', 'sctp'] as const) {
     for (const near of ['', 'local-'] as const) {
-      sets.set(`${near}backends-${protocol}`, { ...plainSet([address, 'inet_service', 'integer']), data });
-      sets.set(`${near}nodeport-backends-${protocol}`, { ...plainSet(['inet_service', 'integer']), data });
+      sets.set(`${near}backends-${protocol}`, { ...plainSet([address, 'inet_service', 'integer']), data, protocol });
+      sets.set(`${near}nodeport-backends-${protocol}`, { ...plainSet(['inet_service', 'integer']), data, protocol });
     }
   }
   return sets;
@@ -202,7 +231,7 @@ function baseChains(context: NftRenderContext, options: ProxyOptions, layout: Nf
       'filter-forward',
       base('filter', 'forward', -110, [
         // A late answer outside of the window would pass without its address being put back, and the client would answer it with RST (k/k#74839).
-        rule([{ match: 'ct-state', states: ['invalid'] }], { verdict: 'drop' }),
+        ...(options.conntrack.tcpBeLiberal ? [] : [rule([{ match: 'ct-state', states: ['invalid'] }], { verdict: 'drop' })]),
         refuse,
         unusedClusterIPs,
       ]),

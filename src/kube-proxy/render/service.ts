@@ -54,11 +54,11 @@ export function renderService(port: ServicePortModel, context: ServiceRenderCont
 
   const firewalled = port.loadBalancerIPs.length > 0 && port.sourceRanges.length > 0;
   for (const [addresses, kind, target] of [
-    [port.externalIPs, 'external IP', externalChain(port)],
-    [port.loadBalancerIPs, 'loadbalancer IP', firewalled ? firewallChain(port) : externalChain(port)],
+    [port.externalIPs, 'external IP', externalChain],
+    [port.loadBalancerIPs, 'loadbalancer IP', firewalled ? firewallChain : externalChain],
   ] as const) {
     for (const address of addresses) {
-      if (port.hasEndpoints) rendered.natServices.push(rule([comment(`${name} ${kind}`), ...to(address)], jump(target)));
+      if (port.hasEndpoints) rendered.natServices.push(rule([comment(`${name} ${kind}`), ...to(address)], jump(target(port))));
       if (externalBackends.length === 0) rendered.filterExternalServices.push(rule([why, ...to(address)], refusal));
     }
   }
@@ -81,16 +81,17 @@ export function renderService(port: ServicePortModel, context: ServiceRenderCont
     const unaccepted = comment(`${name} traffic not accepted by ${firewallChain(port)}`);
     for (const address of port.loadBalancerIPs) rendered.proxyFirewall.push(rule([unaccepted, ...to(address)], drop));
   }
-  for (const [chain, backends] of [
-    [clusterChain(port), port.clusterBackends],
-    [localChain(port), port.localBackends],
+  const endpointChains = new Map(port.backends.map((backend) => [backend, endpointChain(port, backend)]));
+  for (const [chainOf, backends] of [
+    [clusterChain, port.clusterBackends],
+    [localChain, port.localBackends],
   ] as const) {
     if (backends.length === 0) continue;
+    const chain = chainOf(port);
     const masquerade = chain === internalChain ? clusterIPMasquerade(port, context) : [];
-    rendered.ownChains.set(chain, { rules: [...masquerade, ...balancingRules(port, backends)] });
+    rendered.ownChains.set(chain, { rules: [...masquerade, ...balancingRules(port, backends, endpointChains)] });
   }
-  for (const backend of port.backends)
-    rendered.ownChains.set(endpointChain(port, backend), { rules: endpointRules(port, backend, family) });
+  for (const [backend, chain] of endpointChains) rendered.ownChains.set(chain, { rules: endpointRules(port, backend, chain, family) });
   return rendered;
 }
 
@@ -142,12 +143,12 @@ function firewallRules(port: ServicePortModel, family: Family): KnownRule[] {
 }
 
 /** Rule i of n is taken with odds 1/(n-i), which makes all equally likely; a client with affinity goes first to where it was. */
-function balancingRules(port: ServicePortModel, backends: readonly Backend[]): KnownRule[] {
+function balancingRules(port: ServicePortModel, backends: readonly Backend[], endpointChains: ReadonlyMap<Backend, string>): KnownRule[] {
   const rules: KnownRule[] = [];
   const arrow = (backend: Backend) => comment(`${port.name} -> ${backend.text}`);
   if (port.affinitySeconds !== undefined) {
     for (const backend of backends) {
-      const chain = endpointChain(port, backend);
+      const chain = endpointChains.get(backend)!;
       rules.push(
         rule(
           [arrow(backend), { match: 'recent', operation: 'rcheck', name: chain, seconds: port.affinitySeconds, reap: true }],
@@ -159,14 +160,13 @@ function balancingRules(port: ServicePortModel, backends: readonly Backend[]): K
   for (const [index, backend] of backends.entries()) {
     const odds = oddsOf(1 / (backends.length - index));
     const last = index === backends.length - 1;
-    rules.push(rule([arrow(backend), ...(last ? [] : [{ match: 'statistic', odds } as const])], jump(endpointChain(port, backend))));
+    rules.push(rule([arrow(backend), ...(last ? [] : [{ match: 'statistic', odds } as const])], jump(endpointChains.get(backend)!)));
   }
   return rules;
 }
 
-function endpointRules(port: ServicePortModel, backend: Backend, family: Family): KnownRule[] {
+function endpointRules(port: ServicePortModel, backend: Backend, chain: string, family: Family): KnownRule[] {
   const text = comment(port.name);
-  const chain = endpointChain(port, backend);
   const [protocol] = toPort(port.protocol, backend.port);
   return [
     // Hairpin: a pod that reaches itself must see another source, or it would answer itself past the connection tracking.

@@ -1,144 +1,114 @@
-// Two nodes with pods, a client outside of the cluster, and a switch between them, each in its own network namespace.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type CommandRunner, inNetworkNamespace, systemRunner } from '../../../src/kernel/command-runner.ts';
-import type { PeerAnswer, PeerRequest } from './peer-process.ts';
+import { ipBatch } from '../../../src/kernel/ip.ts';
+import { addNetworkNamespaces, networkNamespacePath, removeNetworkNamespaces } from '../../../src/kernel/netns.ts';
+import { writeSysctls } from '../../../src/kernel/sysctl.ts';
+import type { PeerAnswer, PeerRequest, Probe } from './peer-process.ts';
+import { addresses, addressOf, type Place, portsOf, setupOf } from './topology.ts';
 
-export type Place = 'node1' | 'node2' | 'podA' | 'podB' | 'podC' | 'client';
-
-/** Addresses of each place, IPv4 and IPv6. */
-export const addresses: Record<Place, readonly [string, string]> = {
-  node1: ['192.168.88.11', 'fd00:88::11'],
-  node2: ['192.168.88.12', 'fd00:88::12'],
-  client: ['192.168.88.100', 'fd00:88::100'],
-  podA: ['10.244.1.2', 'fd00:10:244:1::2'],
-  podB: ['10.244.1.3', 'fd00:10:244:1::3'],
-  podC: ['10.244.2.2', 'fd00:10:244:2::2'],
-};
-
+/** The topology in network namespaces, with a peer process in each place. */
 export interface Bed {
   runner(place: Place): CommandRunner;
+  path(place: Place): string;
   ask(place: Place, request: PeerRequest): Promise<PeerAnswer>;
+  /** Runs a TypeScript file in a place, with IPC; killed at the end. */
+  spawn(place: Place, file: string, args: readonly string[]): ChildProcess;
   stop(): Promise<void>;
 }
 
-export async function startBed(tag: string): Promise<Bed> {
-  const prefix = `pwp${process.pid}${tag}`;
-  const namespaces = new Map<string, string>();
+const places = Object.keys(addresses) as Place[];
+/** Beside this file, which for user-mode Linux is made JavaScript with it. */
+const peerFile = fileURLToPath(new URL(`./peer-process${extname(import.meta.url)}`, import.meta.url));
+
+/** Makes the namespaces and starts the peers; resolves when all of them listen. `tag` tells beds of one process apart; `base` runs all commands. */
+export async function startBed(tag = '', base: CommandRunner = systemRunner): Promise<Bed> {
+  const nameOf = (place: Place | 'switch'): string => `pwp${process.pid}${tag}-${place}`;
+  const path = (place: Place | 'switch'): string => networkNamespacePath(nameOf(place));
+  const inside = (place: Place | 'switch'): CommandRunner => inNetworkNamespace(base, path(place));
+  const names = [...places, 'switch' as const].map(nameOf);
   const children: ChildProcess[] = [];
-  const run = (...args: string[]) => systemRunner.run('ip', args);
-  const inside = (place: string): CommandRunner => inNetworkNamespace(systemRunner, `/run/netns/${namespaces.get(place)}`);
-  const ip = (place: string, ...lines: string[]) => inside(place).run('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n` });
+  const launch = (place: Place, file: string, args: readonly string[]): ChildProcess => {
+    const child = spawn('nsenter', [`--net=${path(place)}`, '--', process.execPath, file, ...args], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    children.push(child);
+    return child;
+  };
   const stop = async (): Promise<void> => {
     for (const child of children) child.kill('SIGKILL');
-    for (const name of namespaces.values()) await run('netns', 'del', name).catch(() => undefined);
+    await removeNetworkNamespaces(base, names);
   };
 
+  const peers = new Map<Place, Peer>();
   try {
-    for (const place of ['switch', ...Object.keys(addresses)]) {
-      namespaces.set(place, `${prefix}-${place}`);
-      await run('netns', 'add', `${prefix}-${place}`);
-      await ip(place, 'link set lo up');
+    await addNetworkNamespaces(base, names);
+    // The switch, then the node, which make the links of the others.
+    for (const place of ['switch', 'node', ...places.filter((each) => each !== 'node')] as (Place | 'switch')[]) {
+      const { sysctls, lines } = setupOf(place, nameOf);
+      await writeSysctls(inside(place), sysctls);
+      await ipBatch(inside(place), ['link set lo up', ...lines]);
     }
-    await ip('switch', 'link add br0 type bridge', 'link set br0 up');
-    for (const node of ['node1', 'node2', 'client'] as const) {
-      const [v4, v6] = addresses[node];
-      await ip('switch', `link add ${node} type veth peer name eth0 netns ${namespaces.get(node)}`, `link set ${node} master br0 up`);
-      await ip(node, `addr add ${v4}/24 dev eth0`, `addr add ${v6}/64 dev eth0 nodad`, 'link set eth0 up');
-    }
-    for (const [node, index, pods] of [
-      ['node1', 1, ['podA', 'podB']],
-      ['node2', 2, ['podC']],
-    ] as const) {
-      // Forwarding first; bridged packets of pods go through iptables, as the cluster's nodes have it.
-      const sysctls = [
-        'net/ipv4/ip_forward',
-        'net/ipv6/conf/all/forwarding',
-        'net/bridge/bridge-nf-call-iptables',
-        'net/bridge/bridge-nf-call-ip6tables',
-      ];
-      await ip(
-        node,
-        'link add podwire0 type bridge',
-        `addr add 10.244.${index}.1/24 dev podwire0`,
-        `addr add fd00:10:244:${index}::1/64 dev podwire0 nodad`,
-        'link set podwire0 up',
-      );
-      for (const sysctl of sysctls) await inside(node).run('sh', ['-c', 'echo 1 > "/proc/sys/$1"', 'sh', sysctl]);
-      for (const pod of pods) {
-        const [v4, v6] = addresses[pod];
-        await ip(
-          node,
-          `link add ${pod} type veth peer name eth0 netns ${namespaces.get(pod)}`,
-          `link set ${pod} master podwire0 up`,
-          `link set ${pod} type bridge_slave hairpin on`,
+    await Promise.all(
+      places.map(async (place) => {
+        const own = [...addresses[place].flat(), ...(place === 'node' ? ['127.0.0.1', '::1'] : [])];
+        peers.set(
+          place,
+          await startPeer(place, launch(place, peerFile, [place, JSON.stringify({ addresses: own, ports: portsOf[place] })])),
         );
-        await ip(
-          pod,
-          `addr add ${v4}/24 dev eth0`,
-          `addr add ${v6}/64 dev eth0 nodad`,
-          'link set eth0 up',
-          `route add default via 10.244.${index}.1`,
-          `route add default via fd00:10:244:${index}::1`,
-        );
-      }
-    }
-    for (const [place, other, index] of [
-      ['node1', 'node2', 2],
-      ['node2', 'node1', 1],
-    ] as const) {
-      await ip(
-        place,
-        `route add 10.244.${index}.0/24 via ${addresses[other][0]}`,
-        `route add fd00:10:244:${index}::/64 via ${addresses[other][1]}`,
-      );
-      // As every node has one: without any route to a cluster IP the kernel gives up before it asks the rules.
-      await ip(place, 'route add default dev eth0', 'route add ::/0 dev eth0');
-    }
-    // The client knows the way to cluster IPs only by node1; pods are not routed for it.
-    await ip('client', `route add 10.96.0.0/16 via ${addresses.node1[0]}`, `route add fd00:10:96::/112 via ${addresses.node1[1]}`);
+      }),
+    );
+    await acquaint(peers);
   } catch (error) {
     await stop();
     throw error;
   }
+  return { runner: inside, path, ask: (place, request) => peers.get(place)!.ask(request), spawn: launch, stop };
+}
 
-  const peers = new Map<Place, ChildProcess>();
-  const peerOf = (place: Place): ChildProcess => {
-    const known = peers.get(place);
-    if (known) return known;
-    const script = fileURLToPath(new URL('./peer-process.ts', import.meta.url));
-    const child = spawn('nsenter', [`--net=/run/netns/${namespaces.get(place)}`, '--', process.execPath, script, place], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+/** The first packets between neighbours may be lost; none of the test's shall be one of them. Every sender reaches an endpoint here and one beyond. */
+async function acquaint(peers: ReadonlyMap<Place, Peer>): Promise<void> {
+  const targets = ([4, 6] as const).flatMap((family) =>
+    (['self', 'here', 'beyond'] as const).map((place) => ({ family, host: addressOf(place, family), port: portsOf[place][0]! })),
+  );
+  await Promise.all(
+    (['node', 'strangers', 'pod', 'self'] as const).map(async (place) => {
+      const probes = targets.map(({ family, host, port }): Probe => {
+        return { protocol: 'TCP', host, port, from: addressOf(place, family), want: 1, tries: 1, timeout: 10_000 };
+      });
+      const silent = (await peers.get(place)!.ask({ op: 'probe', probes })).findIndex((answer) => answer.startsWith('!'));
+      if (silent >= 0) throw new Error(`${place} does not reach ${targets[silent]!.host}`);
+    }),
+  );
+}
+
+interface Peer {
+  ask(request: PeerRequest): Promise<PeerAnswer>;
+}
+
+/** Resolves when the peer listens; it answers several requests at the same time. */
+function startPeer(place: Place, child: ChildProcess): Promise<Peer> {
+  const waiting = new Map<number, (lines: PeerAnswer) => void>();
+  let last = 0;
+  const peer: Peer = {
+    ask: (request) =>
+      new Promise((resolve) => {
+        const id = ++last;
+        waiting.set(id, resolve);
+        child.send({ id, request });
+      }),
+  };
+  return new Promise((resolve, reject) => {
+    child.on('message', (message: { ready: true } | { id: number; lines: PeerAnswer }) => {
+      if ('ready' in message) return resolve(peer);
+      waiting.get(message.id)?.(message.lines);
+      waiting.delete(message.id);
     });
-    children.push(child);
-    peers.set(place, child);
-    return child;
-  };
-  let queue = new Map<Place, Promise<unknown>>();
-  const ask = (place: Place, request: PeerRequest): Promise<PeerAnswer> => {
-    const before = queue.get(place) ?? Promise.resolve();
-    const answer = before.then(
-      () =>
-        new Promise<PeerAnswer>((resolve, reject) => {
-          const child = peerOf(place);
-          child.removeAllListeners('exit').removeAllListeners('message');
-          child.once('message', (message) => resolve(message as PeerAnswer));
-          child.once('exit', (code) => reject(new Error(`the peer in ${place} ended with ${code}`)));
-          child.send(request);
-        }),
-    );
-    queue.set(
-      place,
-      answer.catch(() => undefined),
-    );
-    return answer;
-  };
-  return {
-    runner: inside,
-    ask,
-    async stop() {
-      queue = new Map();
-      await stop();
-    },
-  };
+    child.once('exit', (code) => {
+      const lines = [`! the peer in ${place} ended with ${code}`];
+      reject(new Error(lines[0]));
+      for (const answer of waiting.values()) answer(lines);
+    });
+  });
 }

@@ -1,139 +1,180 @@
-// Runs inside a network namespace, told what to do over IPC: answers on a port with its name and the client's address, and connects to others.
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+// Runs inside a network namespace. Answers on its ports with who it is and whom it sees, and sends packets as told over IPC.
+//
+//     node peer-process.ts NAME '{"addresses": [...], "ports": [...]}'
+import { createSocket } from 'node:dgram';
 import { connect, createServer, type Socket } from 'node:net';
 
-export type PeerRequest =
-  | { readonly op: 'serve'; readonly port: number }
-  | {
-      readonly op: 'tcp';
-      readonly host: string;
-      readonly port: number;
-      readonly count: number;
-      readonly timeout: number;
-      readonly from?: string;
-    }
-  /** From one socket, one after the other. */
-  | {
-      readonly op: 'udp';
-      readonly host: string;
-      readonly port: number;
-      readonly count: number;
-      readonly timeout: number;
-      readonly sourcePort?: number;
-      readonly newSockets?: boolean;
-    }
-  /** Opens a connection and keeps it; answers with its first line. */
-  | { readonly op: 'open'; readonly host: string; readonly port: number }
-  /** Sends a line over the kept connection; answers with the echo. */
-  | { readonly op: 'echo'; readonly text: string };
-
-export interface PeerAnswer {
-  /** `NAME CLIENT-ADDRESS`, or `! CODE` for a failure. */
-  readonly lines: readonly string[];
-  readonly milliseconds: number;
+/** Connections or datagrams to one address, each from a socket of its own, until `want` different peers have answered or `tries` were made. */
+export interface Probe {
+  readonly protocol: 'TCP' | 'UDP';
+  readonly host: string;
+  readonly port: number;
+  /** Source address. */
+  readonly from: string;
+  readonly want: number;
+  readonly tries: number;
+  /** Milliseconds that one try waits for its answer. */
+  readonly timeout: number;
 }
+
+export type PeerRequest =
+  | { readonly op: 'probe'; readonly probes: readonly Probe[] }
+  /** Opens a flow that stays, by name; answers with its first line. UDP: the socket is connected, and a first datagram sent. */
+  | { readonly op: 'open'; readonly flow: string; readonly protocol: 'TCP' | 'UDP'; readonly host: string; readonly port: number }
+  /** Sends a line over the flow; answers with what comes back. */
+  | { readonly op: 'echo'; readonly flow: string; readonly text: string; readonly timeout: number }
+  | { readonly op: 'close'; readonly flow: string }
+  /** So many TCP connections, each until its first line, `width` at a time; answers with the number of those that failed, and why the first did. */
+  | ({ readonly op: 'storm'; readonly count: number; readonly width: number } & Pick<Probe, 'host' | 'port' | 'from' | 'timeout'>);
+
+/** For a probe, each different answer once: `NAME ADDRESS:PORT SOURCE`, as the peer has it, or `! CODE`. */
+export type PeerAnswer = readonly string[];
 
 const name = process.argv[2]!;
-let kept: Socket | undefined;
+const { addresses, ports } = JSON.parse(process.argv[3]!) as { addresses: string[]; ports: number[] };
+const plain = (address = ''): string => address.replace('::ffff:', '');
+const hostPort = (address: string, port: number): string => (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`);
+const patience = 3_000;
 
-function serve(port: number): Promise<string[]> {
-  const plain = (address = ''): string => address.replace('::ffff:', '');
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined);
-    socket.write(`${name} ${plain(socket.remoteAddress)}\n`);
-    socket.on('data', (data) => socket.write(data));
-  });
-  const udp = createSocket('udp6');
-  udp.on('message', (_, from) => udp.send(`${name} ${plain(from.address)}`, from.port, from.address));
-  return new Promise((resolve, reject) => {
-    server.once('error', reject).listen(port, '::', () => udp.bind(port, '::', () => resolve([])));
-  });
-}
-
-function tcpOnce(host: string, port: number, timeout: number, from?: string): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, ...(from ? { localAddress: from } : {}) });
-    const finish = (line: string): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(line);
-    };
-    const timer = setTimeout(() => finish('! TIMEOUT'), timeout);
-    socket.once('error', (error: NodeJS.ErrnoException) => finish(`! ${error.code}`));
-    socket.once('data', (data) => finish(data.toString().trim()));
-  });
-}
-
-async function udpSeries(request: Extract<PeerRequest, { op: 'udp' }>): Promise<string[]> {
-  const lines: string[] = [];
-  let socket: UdpSocket | undefined;
-  for (let i = 0; i < request.count; i++) {
-    if (request.newSockets) socket?.close();
-    if (!socket || request.newSockets) {
-      socket = createSocket(request.host.includes(':') ? 'udp6' : 'udp4');
-      await new Promise<void>((resolve) => socket!.bind(request.sourcePort ?? 0, resolve));
-      // Connected, so that a refusal (ICMP port unreachable) comes back as an error.
-      await new Promise<void>((resolve, reject) =>
-        socket!.connect(request.port, request.host, (error?: Error) => (error ? reject(error) : resolve())),
-      );
-    }
-    const current = socket;
-    lines.push(
-      await new Promise((resolve) => {
-        const finish = (line: string): void => {
-          clearTimeout(timer);
-          current.removeAllListeners('message').removeAllListeners('error');
-          current.on('error', () => undefined);
-          resolve(line);
-        };
-        const timer = setTimeout(() => finish('! TIMEOUT'), request.timeout);
-        current.once('message', (data) => finish(data.toString()));
-        current.once('error', (error: NodeJS.ErrnoException) => finish(`! ${error.code}`));
-        current.send('hello');
-      }),
-    );
-  }
-  socket?.close();
-  return lines;
-}
-
-async function answer(request: PeerRequest): Promise<string[]> {
-  switch (request.op) {
-    case 'serve':
-      return serve(request.port);
-    case 'tcp': {
-      const lines: string[] = [];
-      for (let i = 0; i < request.count; i++) lines.push(await tcpOnce(request.host, request.port, request.timeout, request.from));
-      return lines;
-    }
-    case 'udp':
-      return udpSeries(request);
-    case 'open':
-      kept = connect({ host: request.host, port: request.port });
-      return [await nextLine(kept)];
-    case 'echo':
-      if (!kept) return ['! CLOSED'];
-      kept.write(`${request.text}\n`);
-      return [await nextLine(kept)];
-  }
-}
-
-function nextLine(socket: Socket): Promise<string> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve('! TIMEOUT'), 3_000);
-    socket.once('data', (data) => {
-      clearTimeout(timer);
-      resolve(data.toString().trim());
+async function serve(): Promise<void> {
+  for (const port of ports) {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.write(`${name} ${hostPort(plain(socket.localAddress), port)} ${plain(socket.remoteAddress)}\n`);
+      socket.on('data', (data) => socket.write(data));
     });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(`! ${error.code}`));
-  });
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '::', 1_024, resolve));
+    // One socket for each address, so that an answer comes from where it was asked.
+    for (const address of addresses) {
+      const udp = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+      udp.on('message', (_, from) => udp.send(`${name} ${hostPort(address, port)} ${from.address}`, from.port, from.address));
+      udp.on('error', () => undefined);
+      await new Promise<void>((resolve) => udp.bind(port, address, resolve));
+    }
+  }
 }
 
-process.on('message', (request: PeerRequest) => {
-  const start = performance.now();
+/** A socket, and what makes and ends one, alike for both protocols. */
+interface Line {
+  write(text: string): void;
+  close(): void;
+}
+
+function openLine(
+  { protocol, host, port, from }: Pick<Probe, 'protocol' | 'host' | 'port'> & { from?: string },
+  told: (text: string) => void,
+): Line {
+  if (protocol === 'TCP') {
+    const socket: Socket = connect({ host, port, noDelay: true, ...(from === undefined ? {} : { localAddress: from }) });
+    socket.on('error', (error: NodeJS.ErrnoException) => told(`! ${error.code}`));
+    socket.on('data', (data) => told(data.toString().trim()));
+    socket.on('close', () => told('! CLOSED'));
+    return { write: (text) => void socket.write(`${text}\n`), close: () => void socket.resetAndDestroy() };
+  }
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  socket.on('message', (data) => told(data.toString()));
+  socket.on('error', (error: NodeJS.ErrnoException) => told(`! ${error.code}`));
+  let queue: string[] | undefined = ['hello'];
+  socket.bind(0, from, () =>
+    // Connected, so that a refusal (ICMP port unreachable) comes back as an error.
+    socket.connect(port, host, () => {
+      for (const text of queue ?? []) socket.send(text);
+      queue = undefined;
+    }),
+  );
+  let closed = false;
+  return {
+    write: (text) => void (queue ? queue.push(text) : socket.send(text)),
+    close: () => {
+      if (!closed) socket.close();
+      closed = true;
+    },
+  };
+}
+
+const once = (probe: Probe): Promise<string> =>
+  new Promise((resolve) => {
+    const finish = (text: string): void => {
+      clearTimeout(timer);
+      resolve(text);
+      line.close();
+    };
+    const timer = setTimeout(() => finish('! TIMEOUT'), probe.timeout);
+    const line = openLine(probe, finish);
+  });
+
+async function probe(asked: Probe): Promise<string> {
+  const seen = new Set<string>();
+  for (let tried = 0; tried < asked.tries && (tried === 0 || seen.size < asked.want); ) {
+    const round = Math.min(asked.want > 1 ? 8 : 2, asked.tries - tried);
+    for (const answer of await Promise.all(Array.from({ length: round }, () => once(asked)))) seen.add(answer);
+    tried += round;
+  }
+  return [...seen].sort().join('; ');
+}
+
+async function storm({ count, width, ...where }: Extract<PeerRequest, { op: 'storm' }>): Promise<PeerAnswer> {
+  const failures: string[] = [];
+  let started = 0;
+  const lane = async (): Promise<void> => {
+    while (started++ < count) {
+      const line = await once({ ...where, protocol: 'TCP', want: 1, tries: 1 });
+      if (line.startsWith('!')) failures.push(line);
+    }
+  };
+  await Promise.all(Array.from({ length: width }, lane));
+  return [`${failures.length}`, failures[0] ?? ''];
+}
+
+const kept = new Map<string, { line: Line; heard: string[]; wake: () => void }>();
+
+async function nextLine(flow: string, timeout: number): Promise<string> {
+  const known = kept.get(flow);
+  if (!known) return '! UNKNOWN';
+  if (known.heard.length === 0) {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeout);
+      known.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+  return known.heard.shift() ?? '! TIMEOUT';
+}
+
+async function answer(request: PeerRequest): Promise<PeerAnswer> {
+  switch (request.op) {
+    case 'probe':
+      return Promise.all(request.probes.map(probe));
+    case 'open': {
+      const entry = { heard: [] as string[], wake: () => undefined as void };
+      const told = (text: string): void => {
+        entry.heard.push(text);
+        entry.wake();
+      };
+      kept.get(request.flow)?.line.close();
+      kept.set(request.flow, Object.assign(entry, { line: openLine(request, told) }));
+      return [await nextLine(request.flow, patience)];
+    }
+    case 'echo':
+      kept.get(request.flow)?.line.write(request.text);
+      return [await nextLine(request.flow, request.timeout)];
+    case 'storm':
+      return storm(request);
+    case 'close':
+      kept.get(request.flow)?.line.close();
+      kept.delete(request.flow);
+      return [];
+  }
+}
+
+process.on('message', ({ id, request }: { id: number; request: PeerRequest }) => {
   answer(request).then(
-    (lines) => process.send!({ lines, milliseconds: performance.now() - start } satisfies PeerAnswer),
-    (error: unknown) => process.send!({ lines: [`! ${String(error)}`], milliseconds: performance.now() - start } satisfies PeerAnswer),
+    (lines) => process.send!({ id, lines }),
+    (error: unknown) => process.send!({ id, lines: [`! ${String(error)}`] }),
   );
 });
 process.on('disconnect', () => process.exit(0));
+await serve();
+process.send!({ ready: true });

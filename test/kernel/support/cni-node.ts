@@ -128,7 +128,7 @@ export function createCniNode(label: string, program: (dataDir: string) => strin
         .filter((name) => name !== '' && name !== 'lo'),
     files: () =>
       readdirSync(dataDir, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('/notes'))
+        .filter((entry) => entry.isFile() && entry.name !== 'journal' && !/\/(notes|queues)$/.test(entry.parentPath))
         .map((entry) => join(entry.parentPath, entry.name)),
     close() {
       for (const name of [...made].reverse()) removeNamespace(name);

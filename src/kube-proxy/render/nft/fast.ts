@@ -26,7 +26,7 @@ export function balanceByMaps(port: ServicePortModel, context: NftRenderContext,
   if (inside.length > 0) fill(`backends-${protocol}`, `${port.clusterIP} . ${port.port}`, inside);
   const internal =
     inside.length > 0
-      ? part.shared(`cluster-${protocol}-${inside.length}`, [
+      ? part.shared(`cluster-${protocol}-${inside.length}`, () => [
           ...internalRules(context),
           lookUp(byAddress, `backends-${protocol}`, inside.length),
         ])
@@ -43,18 +43,20 @@ export function balanceByMaps(port: ServicePortModel, context: NftRenderContext,
       fill(`local-${kind}-${protocol}`, key, near);
     }
     const masquerade = { do: 'set-mark-bits', bits: context.mark } as const;
-    const toAll = lookUp(of, `${kind}-${protocol}`, all.length);
+    const toAll = (): NftRule => lookUp(of, `${kind}-${protocol}`, all.length);
     if (port.externalPolicy === 'Cluster') {
-      return part.shared(`${prefix}-${protocol}-${all.length}`, [rule([], undefined, [masquerade]), toAll]);
+      return part.shared(`${prefix}-${protocol}-${all.length}`, () => [rule([], undefined, [masquerade]), toAll()]);
     }
-    const rules: NftRule[] = [];
-    if (all.length > 0) {
-      const insiders = part.shared(`${prefix}-all-${protocol}-${all.length}`, [toAll]);
-      if (context.local) rules.push(rule([localTrafficMatch(family, context.local, false)], goto(insiders)));
-      rules.push(rule([fromNode], goto(insiders), [masquerade]));
-    }
-    if (near.length > 0) rules.push(lookUp(of, `local-${kind}-${protocol}`, near.length));
-    return part.shared(`${prefix}-local-${protocol}-${all.length}-${near.length}`, rules);
+    const insiders = all.length > 0 ? part.shared(`${prefix}-all-${protocol}-${all.length}`, () => [toAll()]) : undefined;
+    return part.shared(`${prefix}-local-${protocol}-${all.length}-${near.length}`, () => {
+      const rules: NftRule[] = [];
+      if (insiders !== undefined) {
+        if (context.local) rules.push(rule([localTrafficMatch(family, context.local, false)], goto(insiders)));
+        rules.push(rule([fromNode], goto(insiders), [masquerade]));
+      }
+      if (near.length > 0) rules.push(lookUp(of, `local-${kind}-${protocol}`, near.length));
+      return rules;
+    });
   };
   const addresses = externalBackends(port).length > 0 || all.length > 0 ? [...port.externalIPs, ...port.loadBalancerIPs] : [];
   return {

@@ -41,6 +41,8 @@ export interface NftRenderContext {
   readonly masqueradeAll: boolean;
   /** The bit of the packet mark that asks for masquerading. */
   readonly mark: number;
+  /** Shared chains as they were made for the first service that leads to each; filled while rendering. */
+  readonly known: Map<string, NftChain>;
 }
 
 export const lower = (protocol: Protocol): Lowercase<Protocol> => protocol.toLowerCase() as Lowercase<Protocol>;
@@ -100,10 +102,16 @@ export class PartBuilder implements ServicePart {
   readonly ownChains = new Map<string, NftChain>();
   readonly affinitySets = new Map<string, number>();
   readonly sharedChains = new Map<string, NftChain>();
+  readonly #known: Map<string, NftChain>;
+
+  constructor({ known }: Pick<NftRenderContext, 'known'>) {
+    this.#known = known;
+  }
 
   element(set: SharedSet, key: string, element?: NftElement): void {
-    const elements = this.elements.get(set) ?? new Map<string, NftElement>();
-    this.elements.set(set, elements.set(key, element));
+    const elements = this.elements.get(set);
+    if (elements) elements.set(key, element);
+    else this.elements.set(set, new Map([[key, element]]));
   }
 
   own(name: string, rules: readonly NftRule[]): string {
@@ -111,8 +119,11 @@ export class PartBuilder implements ServicePart {
     return name;
   }
 
-  shared(name: string, rules: readonly NftRule[]): string {
-    this.sharedChains.set(name, { rules });
+  /** `rules` must depend on the name and the context alone. */
+  shared(name: string, rules: () => readonly NftRule[]): string {
+    let chain = this.#known.get(name);
+    if (!chain) this.#known.set(name, (chain = { rules: rules() }));
+    this.sharedChains.set(name, chain);
     return name;
   }
 }

@@ -33,7 +33,7 @@ export function servicePart(
   context: NftRenderContext,
   balance: (port: ServicePortModel, context: NftRenderContext, part: PartBuilder) => Balancing,
 ): ServicePart {
-  const part = new PartBuilder();
+  const part = new PartBuilder(context);
   const { protocol } = port;
   part.element('cluster-ips', port.clusterIP);
   const chains = port.hasEndpoints ? balance(port, context, part) : { internal: '', external: '', nodePort: '' };
