@@ -10,7 +10,7 @@ import { startNetworkPolicies } from '../netpol/daemon.ts';
 import type { Daemon, DaemonContext } from '../runtime/daemon.ts';
 import { systemTcp } from '../transport/tcp.ts';
 import { startControlServer } from './control.ts';
-import type { AgentOptions } from './options.ts';
+import { type AgentOptions, podTraffic } from './options.ts';
 import { agentStatus } from './agent-status.ts';
 
 /**
@@ -38,7 +38,7 @@ export async function startAgent(
     const [cni, bgp, proxy, dns] = await Promise.all([
       startCniInstaller({ nodeName, ...options.cni }, { cluster, runner }, context).then(keep),
       startBgp({ nodeName, ...options.bgp }, { cluster, runner, tcp: systemTcp }, context).then(keep),
-      startProxy({ nodeName, clusterCIDRs: [...options.clusterCIDRs] }, { cluster, runner, ...(events && { events }) }, context).then(keep),
+      startProxy({ nodeName, ...podTraffic(options.clusterCIDRs) }, { cluster, runner, ...(events && { events }) }, context).then(keep),
       startDns({ clusterDomain: options.clusterDomain, listenAddresses: [...options.dnsListenAddresses] }, { cluster }, context).then(keep),
     ]);
     // Last: whoever asks it gets a pod that works.

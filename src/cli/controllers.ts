@@ -37,7 +37,11 @@ function configure(command: Command): void {
   command
     .requiredOption('--kubeconfig <file>', 'how to reach the API server')
     .addOption(
-      ranges('--cluster-cidr', 'ranges that nodes get their pod CIDRs from, at most one of each family', '10.244.0.0/16,fd00:10:244::/56'),
+      ranges(
+        '--cluster-cidr',
+        'ranges that nodes get their pod CIDRs from, one or several of each family',
+        '10.244.0.0/16,fd00:10:244::/56',
+      ),
     )
     .addOption(
       ranges('--service-cluster-ip-range', 'ranges of service cluster IPs, at most one of each family', '10.96.0.0/16,fd00:10:96::/112'),

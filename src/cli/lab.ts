@@ -157,8 +157,9 @@ async function podExec(pod: string, words: string[], options: LabOptions & { nam
   const found = options.container === undefined ? containers[0] : containers.find(({ container }) => container === options.container);
   if (!found) {
     const which = options.container === undefined || containers.length === 0 ? '' : `container ${options.container} of `;
+    const hint = topology.nodes.some(({ containerd }) => containerd) ? ', and kubectl exec enters those of nodes with runtime: cri' : '';
     throw new LabError(
-      `${which}pod ${options.namespace}/${pod} is not running in lab ${options.name}; kubectl get pods -n ${options.namespace} shows the pods`,
+      `${which}pod ${options.namespace}/${pod} is not running in lab ${options.name}; kubectl get pods -n ${options.namespace} shows the pods${hint}`,
     );
   }
   await become(found.command(words));

@@ -45,6 +45,10 @@ async function install(options: { file: string; node: string; credentials: strin
       `${options.file} has no node ${JSON.stringify(options.node)}; its nodes are ${topology.nodes.map(({ name }) => name).join(', ')}`,
     );
   }
+  if (topology.nodes.some(({ name, containerd }) => name === options.node && containerd))
+    throw new LabError(
+      `${options.file}: node ${options.node} has runtime: cri, which is for nodes of podwire lab up; a machine runs netns`,
+    );
   const layout = labLayout(resolve(options.stateDir), topology.name);
   mkdirSync(layout.root, { recursive: true, mode: 0o700 });
   cpSync(options.credentials, layout.root, { recursive: true });

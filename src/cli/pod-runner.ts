@@ -17,6 +17,7 @@ interface PodRunnerFlags {
   readonly cniBinDir: string[];
   readonly podManifestPath?: string;
   readonly netnsPrefix: string;
+  readonly containerRuntimeEndpoint?: string;
   readonly port: number;
   readonly tlsCertFile?: string;
   readonly tlsPrivateKeyFile?: string;
@@ -43,6 +44,7 @@ export const command = (): Command =>
           cniBinDirs: flags.cniBinDir,
           ...(podManifestPath === undefined ? {} : { podManifestPath }),
           netnsPrefix: flags.netnsPrefix,
+          ...(flags.containerRuntimeEndpoint === undefined ? {} : { containerRuntimeEndpoint: flags.containerRuntimeEndpoint }),
           port: flags.port,
           ...(flags.tlsCertFile === undefined ? {} : { tlsCertFile: flags.tlsCertFile }),
           ...(flags.tlsPrivateKeyFile === undefined ? {} : { tlsPrivateKeyFile: flags.tlsPrivateKeyFile }),
@@ -87,6 +89,10 @@ function configure(command: Command): void {
     )
     .option('--pod-manifest-path <folder>', 'folder of static pod manifests (default: none)')
     .option('--netns-prefix <prefix>', 'pod network namespaces are named PREFIX.ID', defaults.netnsPrefix)
+    .option(
+      '--container-runtime-endpoint <socket>',
+      'container runtime that runs the pods over CRI, such as unix:///run/containerd/containerd.sock (default: none, pods are processes in network namespaces)',
+    )
     .option(
       '--port <port>',
       'port of the kubelet API (logs, exec, attach, port-forward) on the addresses of the node',

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { containerdCommand } from './cri/containerd.ts';
 import type { LabLayout } from './layout.ts';
 import type { LabNode, Topology } from './topology.ts';
 
@@ -13,6 +14,8 @@ export interface Component {
   readonly args: readonly string[];
   /** The listening socket for the host's loopback port is handed over as file descriptor 3. */
   readonly inheritsListener: boolean;
+  /** What is started instead of podwire. */
+  readonly program?: readonly string[];
 }
 
 export const apiServerPort = 6443;
@@ -112,8 +115,21 @@ function controlPlane(topology: Topology, layout: LabLayout): Component[] {
 function nodeComponents(node: LabNode, index: number, topology: Topology, layout: LabLayout): Component[] {
   const paths = layout.node(node.name);
   const cluster = ['--cluster-domain', topology.clusterDomain];
+  const runtime: Component[] = node.containerd
+    ? [
+        {
+          name: `${node.name}.containerd`,
+          node: node.name,
+          namespace: paths.namespace,
+          inheritsListener: false,
+          program: containerdCommand(paths.containerd),
+          args: [],
+        },
+      ]
+    : [];
   const labels = { ...(index === 0 ? { 'node-role.kubernetes.io/control-plane': '' } : {}), ...node.labels };
   return [
+    ...runtime,
     {
       name: `${node.name}.agent`,
       node: node.name,
@@ -131,6 +147,8 @@ function nodeComponents(node: LabNode, index: number, topology: Topology, layout
           paths.cniStateDir,
           '--mtu',
           String(topology.mtu),
+          // containerd 1.6 knows no later one.
+          ...(node.containerd ? ['--cni-version', '1.0.0'] : []),
         ],
         ...[
           '--cluster-cidr',
@@ -160,6 +178,7 @@ function nodeComponents(node: LabNode, index: number, topology: Topology, layout
           paths.runnerRoot,
         ],
         ...['--cni-conf-dir', paths.cniConfDir, '--cni-bin-dir', paths.cniBinDir, '--netns-prefix', paths.podNamespacePrefix],
+        ...(node.containerd ? ['--container-runtime-endpoint', `unix://${paths.containerd.socket}`] : []),
         ...['--pod-manifest-path', paths.manifests, '--cluster-dns', list(topology.clusterDNS), ...cluster],
         ...[
           '--tls-cert-file',

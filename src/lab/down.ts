@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { CommandRunner } from '../kernel/command-runner.ts';
 import { listNetworkNamespaces, networkNamespaceProcesses, removeNamespaceFolder, removeNetworkNamespaces } from '../kernel/netns.ts';
+import { withDescendants } from '../kernel/process-table.ts';
 import { endProcess, identify, type ProcessIdentity } from '../kernel/processes.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type LabLayout, namespacePrefix } from './layout.ts';
@@ -28,9 +29,10 @@ export async function takeDown(layout: LabLayout, { runner, clock }: { runner: C
 
   const prefix = namespacePrefix(layout.lab);
   const namespaces = listNetworkNamespaces().filter((name) => name.startsWith(prefix));
-  // Whatever still lives in the lab's namespaces is the lab's: pods, their shims, commands run in them.
+  // Whatever still lives in the lab's namespaces is the lab's: pods, their shims, commands run in them. So is what they have started: the pods of a
+  // containerd live in namespaces without a name, their shims in that of the node.
   for (let round = 0; round < 5; round++) {
-    const inside = networkNamespaceProcesses(namespaces).flatMap((pid) => identify(pid) ?? []);
+    const inside = withDescendants(networkNamespaceProcesses(namespaces)).flatMap(({ pid }) => identify(pid) ?? []);
     if (inside.length === 0) break;
     await end(inside, 0);
   }

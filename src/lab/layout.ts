@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { type ContainerdLayout, containerdLayout } from './cri/containerd.ts';
 
 /** Where a lab keeps everything, and how its namespaces are called. Pure: names only. */
 export interface LabLayout {
@@ -38,6 +39,8 @@ export interface NodeLayout {
   readonly cniStateDir: string;
   readonly manifests: string;
   readonly runnerRoot: string;
+  /** Of a node whose pods containerd runs. */
+  readonly containerd: ContainerdLayout;
 }
 
 export const defaultStateDir = '/var/lib/podwire';
@@ -79,6 +82,7 @@ export function labLayout(stateDir: string, lab: string): LabLayout {
         cniStateDir: join(node, 'cni', 'state'),
         manifests: join(node, 'manifests'),
         runnerRoot: join(node, 'pod-runner'),
+        containerd: containerdLayout(join(node, 'cri')),
       };
     },
   };

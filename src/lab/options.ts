@@ -15,17 +15,39 @@ export const labFileSchema = Type.Object(
   {
     name: Type.Optional(name('lab name', 20)),
     nodes: Type.Optional(
-      Type.Array(Type.Object({ name: name('node name', 40), labels: Type.Optional(Type.Record(Type.String(), Type.String())) }, strict), {
-        minItems: 1,
-        maxItems: 64,
-        description: 'the first node carries the control plane',
-      }),
+      Type.Array(
+        Type.Object(
+          {
+            name: name('node name', 40),
+            labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+            runtime: Type.Optional(
+              Type.Enum(['netns', 'cri'], {
+                description: 'what runs the pods: network namespaces with programs of the host, or a containerd of the node',
+              }),
+            ),
+            images: Type.Optional(
+              Type.Array(Type.String({ pattern: '^/', maxLength: 4096 }), {
+                maxItems: 64,
+                description: 'archives of images (docker save, OCI layout) that the containerd of the node gets',
+              }),
+            ),
+          },
+          strict,
+        ),
+        { minItems: 1, maxItems: 64, description: 'the first node carries the control plane' },
+      ),
     ),
     network: Type.Optional(
       Type.Object(
         {
           underlayCIDRs: Type.Optional(cidrs),
-          podCIDRs: Type.Optional(cidrs),
+          podCIDRs: Type.Optional(
+            Type.Array(Type.String(), {
+              minItems: 1,
+              maxItems: 16,
+              description: 'one CIDR or several of each IP family, used one after the other',
+            }),
+          ),
           serviceCIDRs: Type.Optional(cidrs),
           loadBalancerPools: Type.Optional(
             Type.Array(Type.String(), { maxItems: 16, description: 'CIDRs or FIRST-LAST; addresses of Services of type LoadBalancer' }),

@@ -14,6 +14,9 @@ const programs: Readonly<Record<string, string>> = {
   conntrack: 'conntrack',
 };
 
+/** What a node with runtime: cri needs beside them. */
+const containerPrograms: Readonly<Record<string, string>> = { containerd: 'containerd', ctr: 'containerd', crun: 'crun' };
+
 export function checkRoot(uid = process.getuid?.() ?? -1): void {
   if (uid !== 0) throw new LabError(needsRoot);
 }
@@ -28,8 +31,7 @@ export function checkMachine(
 ): void {
   const problems: string[] = [];
   if (uid !== 0) problems.push(needsRoot);
-  const folders = [...path.split(':'), ...standardFolders];
-  const missing = Object.entries(programs).filter(([program]) => !folders.some((folder) => isExecutable(join(folder, program))));
+  const missing = missingOf(programs, [...path.split(':'), ...standardFolders]);
   if (missing.length > 0) {
     const packages = [...new Set(missing.map(([, name]) => name))].join(' ');
     problems.push(
@@ -38,6 +40,17 @@ export function checkMachine(
   }
   if (problems.length > 0) throw new LabError(problems);
 }
+
+/** What nodes with a containerd need besides. @throws LabError */
+export function checkContainerPrograms(path = process.env['PATH'] ?? ''): void {
+  const missing = missingOf(containerPrograms, path.split(':'));
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map(([, name]) => name))].join(' ');
+  throw new LabError(`a node with runtime: cri needs ${missing.map(([program]) => program).join(', ')}; run apt-get install ${packages}`);
+}
+
+const missingOf = (wanted: Readonly<Record<string, string>>, folders: readonly string[]) =>
+  Object.entries(wanted).filter(([program]) => !folders.some((folder) => isExecutable(join(folder, program))));
 
 function isExecutable(file: string): boolean {
   try {

@@ -2,6 +2,7 @@ import { fetchStatus } from '../agent/control.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/errors.ts';
 import { startInformer } from '../kube/reflector.ts';
+import { parsePrefix } from '../net/index.ts';
 import { findCondition, type KubeObject, type Node, type Pod, type Resource, resources } from '../objects/client.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { silentLogger } from '../runtime/log.ts';
@@ -32,11 +33,13 @@ export async function waitForControlPlane(layout: LabLayout, clock: Clock): Prom
 
 /** Waits until every node of the topology is Ready and has its pod CIDRs. */
 export async function waitForNodes(client: KubeClient, topology: Topology, clock: Clock): Promise<void> {
+  // One of each family, out of however many ranges.
+  const families = new Set(topology.podCIDRs.map((text) => parsePrefix(text).family)).size;
   const lacking = (nodes: ReadonlyMap<string, Node>): string[] =>
     topology.nodes.flatMap(({ name }) => {
       const node = nodes.get(name);
       if (!node) return [`node ${name} has not registered`];
-      if (node.spec?.podCIDRs?.length !== topology.podCIDRs.length) return [`node ${name} has no pod CIDRs yet`];
+      if (node.spec?.podCIDRs?.length !== families) return [`node ${name} has no pod CIDRs yet`];
       const ready = findCondition(node.status?.conditions, 'Ready');
       return ready?.status === 'True' ? [] : [`node ${name} is not ready: ${ready?.message ?? 'no status yet'}`];
     });

@@ -37,7 +37,12 @@ export async function startSupervisor(topology: Topology, layout: LabLayout, hos
     const startedAt = clock.monotonic();
     const child = spawn(
       'nsenter',
-      [`--net=/run/netns/${component.namespace}`, '--', process.execPath, ...nodeFlags, programFile('cli/main'), ...component.args],
+      [
+        `--net=/run/netns/${component.namespace}`,
+        '--',
+        ...(component.program ?? [process.execPath, ...nodeFlags, programFile('cli/main')]),
+        ...component.args,
+      ],
       {
         stdio: ['ignore', logFile, logFile, ...(listener ? [descriptorOf(listener)] : [])],
         detached: true,

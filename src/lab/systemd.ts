@@ -18,7 +18,7 @@ export function nodeUnits(topology: Topology, layout: LabLayout, node: string, p
     .map((component) => ({ name: `podwire-${component.name.slice(node.length + 1)}.service`, text: unit(component, node, podwire) }));
 }
 
-function unit({ name, args, inheritsListener }: Component, node: string, podwire: string): string {
+function unit({ name, args, inheritsListener, program }: Component, node: string, podwire: string): string {
   const own = inheritsListener ? withoutFlag(args, '--listen-fd') : args;
   return `[Unit]
 Description=podwire ${name.slice(node.length + 1)}
@@ -26,7 +26,7 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart=${[podwire, ...own].map(quote).join(' ')}
+ExecStart=${[...(program ?? [podwire]), ...own].map(quote).join(' ')}
 Restart=always
 RestartSec=1
 # Pods are children of the pod runner and outlive it: only the daemon itself is ended with the unit.

@@ -20,6 +20,11 @@ export interface LabNode {
   /** One per underlay CIDR, in its order. */
   readonly addresses: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  /** The node has a containerd, which runs its pods. */
+  readonly containerd?: {
+    /** Paths of the archives of images that it gets. */
+    readonly images: readonly string[];
+  };
 }
 
 /** A lab, resolved: every default filled in, every address chosen, every overlap refused. */
@@ -69,7 +74,7 @@ export function resolveTopology(file: unknown, source = 'lab'): Topology {
   const services = readPrefixes('network.serviceCIDRs', network.serviceCIDRs, problems);
   checkOverlaps([...underlay, ...pods, ...services], problems);
   checkFamilies({ underlay, pods, services }, problems);
-  for (const { prefix, field } of pods) checkNodeMask(field, prefix, maskSize(prefix.family, network), nodes.length, problems);
+  checkNodeMasks(pods, network, nodes.length, problems);
   for (const { prefix, field } of underlay) {
     if (prefixSize(prefix) < firstNodeAddress + BigInt(nodes.length) + 1n)
       problems.push(`${field}: ${prefix.text} is too small for ${nodes.length} nodes`);
@@ -77,6 +82,10 @@ export function resolveTopology(file: unknown, source = 'lab'): Topology {
   for (const { prefix, field } of services)
     if (prefixSize(prefix) < 16n) problems.push(`${field}: ${prefix.text} holds fewer than 16 addresses`);
   const repeated = nodes.map((node) => node.name).filter((node, index, all) => all.indexOf(node) !== index);
+  for (const [index, node] of nodes.entries()) {
+    if ('images' in node && node.images && node.runtime !== 'cri')
+      problems.push(`nodes.${index}.images: only a node with runtime: cri has images; pods of other nodes run programs of the host`);
+  }
   for (const node of new Set(repeated)) problems.push(`nodes: two nodes are named ${JSON.stringify(node)}`);
   // Kubernetes' convention: the tenth address of each service range answers DNS.
   const clusterDNS = asked.clusterDNS ?? (problems.length === 0 ? services.map(({ prefix }) => nthAddress(prefix, 10n).text) : []);
@@ -90,6 +99,7 @@ export function resolveTopology(file: unknown, source = 'lab'): Topology {
       name: node.name,
       addresses: underlay.map(({ prefix }) => nodeAddress(prefix, index)),
       labels: ('labels' in node && node.labels) || {},
+      ...('runtime' in node && node.runtime === 'cri' ? { containerd: { images: node.images ?? [] } } : {}),
     })),
     underlayCIDRs: underlay.map(({ prefix }) => prefix.text),
     podCIDRs: pods.map(({ prefix }) => prefix.text),
@@ -147,9 +157,7 @@ function checkOverlaps(all: readonly NamedPrefix[], problems: string[]): void {
 }
 
 function checkFamilies(ranges: Readonly<Record<string, readonly NamedPrefix[]>>, problems: string[]): void {
-  const families = Object.entries(ranges).map(
-    ([what, prefixes]) => [what, prefixes.map(({ prefix }) => `IPv${prefix.family}`).join(',')] as const,
-  );
+  const families = Object.entries(ranges).map(([what, prefixes]) => [what, [...familiesOf(what, prefixes)].join(',')] as const);
   const [first] = families;
   for (const [what, list] of families) {
     if (new Set(list.split(',')).size !== list.split(',').length) problems.push(`network.${what}: two CIDRs of one IP family`);
@@ -158,15 +166,34 @@ function checkFamilies(ranges: Readonly<Record<string, readonly NamedPrefix[]>>,
   }
 }
 
+/** Nodes get their pod CIDRs out of several ranges of a family as out of one. */
+function familiesOf(what: string, prefixes: readonly NamedPrefix[]): Iterable<string> {
+  const families = prefixes.map(({ prefix }) => `IPv${prefix.family}`);
+  return what === 'pods' ? new Set(families) : families;
+}
+
 const maskSize = (family: Family, network: { nodeMaskSizeIPv4: number; nodeMaskSizeIPv6: number }): number =>
   family === 4 ? network.nodeMaskSizeIPv4 : network.nodeMaskSizeIPv6;
 
-function checkNodeMask(field: string, prefix: Prefix, mask: number, nodes: number, problems: string[]): void {
-  const size = `network.nodeMaskSizeIPv${prefix.family}`;
-  if (mask < prefix.length || mask > addressBits(prefix.family) - 2)
-    problems.push(`${size}: /${mask} does not divide ${field} ${prefix.text}`);
-  else if (1n << BigInt(mask - prefix.length) < BigInt(nodes))
-    problems.push(`${field}: ${prefix.text} has room for fewer than ${nodes} node CIDRs of /${mask}; enlarge it or ${size}`);
+function checkNodeMasks(
+  pods: readonly NamedPrefix[],
+  network: { nodeMaskSizeIPv4: number; nodeMaskSizeIPv6: number },
+  nodes: number,
+  problems: string[],
+): void {
+  for (const family of new Set(pods.map(({ prefix }) => prefix.family))) {
+    const size = `network.nodeMaskSizeIPv${family}`;
+    const mask = maskSize(family, network);
+    const own = pods.filter(({ prefix }) => prefix.family === family);
+    const unfit = own.filter(({ prefix }) => mask < prefix.length || mask > addressBits(family) - 2);
+    for (const { field, prefix } of unfit) problems.push(`${size}: /${mask} does not divide ${field} ${prefix.text}`);
+    const room = own.reduce((sum, { prefix }) => sum + (1n << BigInt(Math.max(mask - prefix.length, 0))), 0n);
+    if (unfit.length > 0 || room >= BigInt(nodes)) continue;
+    const [which, those] = [own.map(({ field, prefix }) => `${field}: ${prefix.text}`).join(', '), own.length > 1 ? 'have' : 'has'];
+    problems.push(
+      `${which} ${those} room for fewer than ${nodes} node CIDRs of /${mask}; enlarge ${own.length > 1 ? 'them' : 'it'} or ${size}`,
+    );
+  }
 }
 
 function checkLoadBalancerPools(texts: readonly string[], others: readonly NamedPrefix[], problems: string[]): void {

@@ -11,12 +11,13 @@ import { writeSecretFile } from '../kube/pki/secret-file.ts';
 import { type Clock, sleep } from '../runtime/clock.ts';
 import { programFile } from '../runtime/program-files.ts';
 import { makeCredentials } from './credentials.ts';
+import { importImages } from './cri/start-files.ts';
 import { takeDown } from './down.ts';
 import { LabError } from './errors.ts';
 import type { LabLayout } from './layout.ts';
 import { planNetwork } from './network.ts';
 import { writeManifests } from './node-files.ts';
-import { checkMachine, freeLoopbackPort } from './preflight.ts';
+import { checkContainerPrograms, checkMachine, freeLoopbackPort } from './preflight.ts';
 import { waitForAgents, waitForControlPlane, waitForNodes, waitForPodNetwork } from './readiness.ts';
 import { readSupervisor, readTopology, writeTopology } from './records.ts';
 import type { Steps } from './steps.ts';
@@ -37,6 +38,7 @@ export type UpOutcome = 'already-up' | 'brought-up' | 'supervised-again';
 export async function bringUp(wanted: Topology, layout: LabLayout, context: UpContext): Promise<UpOutcome> {
   const { steps } = context;
   checkMachine();
+  if (wanted.nodes.some(({ containerd }) => containerd !== undefined)) checkContainerPrograms();
   const standing = readTopology(layout);
   const supervisor = readSupervisor(layout);
   if (standing && supervisor && isRunning(supervisor)) {
@@ -59,6 +61,7 @@ export async function bringUp(wanted: Topology, layout: LabLayout, context: UpCo
       steps.run('certificates, kubeconfigs, manifests', () => writeFiles(topology, layout, hostPort, context.clock)),
     ]);
     await steps.run('daemons started', () => startSupervisor(layout, context));
+    await importAll(topology, layout, context);
     await waitUntilReady(topology, layout, context);
     return 'brought-up';
   } catch (error) {
@@ -66,6 +69,15 @@ export async function bringUp(wanted: Topology, layout: LabLayout, context: UpCo
     await takeDown(layout, context);
     throw tail && error instanceof LabError ? new LabError([...error.problems, tail]) : error;
   }
+}
+
+/** The images of the nodes that have a containerd. */
+async function importAll(topology: Topology, layout: LabLayout, context: UpContext): Promise<void> {
+  const nodes = topology.nodes.flatMap(({ name, containerd }) => (containerd ? [{ name, ...containerd }] : []));
+  if (nodes.length === 0) return;
+  await context.steps.run('images imported', () =>
+    allSettled(nodes.map(({ name, images }) => importImages(layout.node(name).containerd, images, context))),
+  );
 }
 
 /** Waits for all, also when one fails: what is taken down then must not be made by another a moment later. */

@@ -18,8 +18,10 @@ import { nodeResources } from './render/node.ts';
 import { checkMachine, takeFolder } from './effects/preflight.ts';
 import { watchManifests } from './effects/static-pods.ts';
 import { type PodRunnerOptions, podRunnerOptions } from './options.ts';
+import { connectCri } from './runtime/cri/client.ts';
+import { type CriRuntime, openCriRuntime } from './runtime/cri/cri.ts';
 import { createNetnsRuntime } from './runtime/netns.ts';
-import type { ContainerAccess } from './runtime/runtime.ts';
+import type { ContainerAccess, Runtime } from './runtime/runtime.ts';
 import { createSandboxes } from './runtime/sandbox.ts';
 
 export interface PodRunnerDependencies {
@@ -48,10 +50,16 @@ export async function startPodRunner(
   /** The pods of the API are known. */
   let started = false;
 
-  const network = watchNetworkConfig(options.cniConfDir, context, () => {
-    registration.poke();
-    pods.pokeAll();
-  });
+  /** Pods can be started now, or cannot any more. */
+  let pokeAll = (): void => undefined;
+  const network = watchNetworkConfig(options.cniConfDir, context, () => pokeAll());
+  const giveUp = (error: unknown): never => {
+    network.stop();
+    giveBack();
+    throw error;
+  };
+  const cri = await openCri(options, context, () => pokeAll()).catch(giveUp);
+  const problem = (): string | undefined => network.problem ?? cri?.problem;
   const cni = createCniInvoker({ runner: timed(runner, metrics.cniDuration, clock), path: options.cniBinDirs });
   const sandboxes = createSandboxes({
     runner,
@@ -61,8 +69,11 @@ export async function startPodRunner(
     prefix: options.netnsPrefix,
     conflist: () => network.list,
   });
-  const runtime = createNetnsRuntime({ runner, clock, log, root: options.rootDir, sandboxes });
-  const found = await runtime.listPods();
+  const runtime: Runtime & ContainerAccess = cri ?? createNetnsRuntime({ runner, clock, log, root: options.rootDir, sandboxes });
+  const found = await runtime.listPods().catch((error: unknown) => {
+    runtime.close();
+    return giveUp(error);
+  });
 
   const machine = readMachine(options.rootDir);
   const kubeletApi = await startApi(options, runtime, context, () => (started ? [...pods.workers.values()] : []));
@@ -80,8 +91,9 @@ export async function startPodRunner(
       labels: options.nodeLabels,
       maxPods: options.maxPods,
       kubeletPort: kubeletApi?.port,
+      containerRuntimeVersion: cri?.version,
     },
-    problem: () => network.problem,
+    problem,
   });
   const lease = startNodeLease({
     client,
@@ -106,12 +118,16 @@ export async function startPodRunner(
       events,
       clock,
       log,
-      networkProblem: () => network.problem,
+      networkProblem: problem,
       onRestart: () => metrics.restarts.inc(),
       onStarted: (duration) => metrics.startDuration.observe(duration / 1_000),
     },
     () => metrics.pods.set(pods?.workers.size ?? 0),
   );
+  pokeAll = () => {
+    registration.poke();
+    pods.pokeAll();
+  };
   const unsubscribe = [
     runtime.onChange((uid) => pods.workers.get(uid)?.poke()),
     informer.onChange((before, after) => {
@@ -168,6 +184,15 @@ export async function startPodRunner(
       giveBack();
     },
   };
+}
+
+/** The container runtime that is to run the pods, when there is one. @throws PodRunnerError, CriError when it cannot be used */
+async function openCri(
+  { containerRuntimeEndpoint: endpoint, rootDir }: PodRunnerOptions,
+  { clock, log }: DaemonContext,
+  onProblem: () => void,
+): Promise<CriRuntime | undefined> {
+  return endpoint === undefined ? undefined : openCriRuntime({ client: connectCri(endpoint), clock, log, root: rootDir, onProblem });
 }
 
 /** Kubelet's API, when there are certificates for it. */

@@ -27,6 +27,9 @@ export const podRunnerSchema = Type.Object(
       maxLength: 100,
       description: 'pod network namespaces are named PREFIX.ID',
     }),
+    containerRuntimeEndpoint: Type.Optional(
+      path('unix socket of a container runtime (CRI) that runs the pods; without it they are processes in network namespaces'),
+    ),
     port: Type.Integer({ minimum: 0, maximum: 65_535, description: 'port of the kubelet API; 0 takes any free one' }),
     tlsCertFile: Type.Optional(path('certificate of the kubelet API; without it, logs, exec and port-forward are not served')),
     tlsPrivateKeyFile: Type.Optional(path('its private key')),

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { expect, it } from 'vitest';
 import type { LabError } from '../../src/lab/errors.ts';
-import { checkMachine, freeLoopbackPort } from '../../src/lab/preflight.ts';
+import { checkContainerPrograms, checkMachine, freeLoopbackPort } from '../../src/lab/preflight.ts';
 
 it('a user who is not root is told how to become it', () => {
   expect(() => checkMachine('/usr/bin:/usr/sbin', 1000)).toThrow(
@@ -19,6 +19,12 @@ it('missing programs are named together with their packages', () => {
       /^not installed: ip, nsenter, .*apt-get install iproute2 util-linux nftables iptables conntrack$/,
     );
   }
+});
+
+it('what a containerd needs is asked for apart', () => {
+  expect(() => checkContainerPrograms('/nonexistent')).toThrow(
+    'a node with runtime: cri needs containerd, ctr, crun; run apt-get install containerd crun',
+  );
 });
 
 it('a port in use is refused by its number, a free one is given back', async () => {

@@ -28,6 +28,21 @@ describe('a lab file', () => {
     expect(topology.clusterDNS).toEqual(['172.20.0.10', 'fd01::a']);
   });
 
+  it('gives a node with runtime: cri a containerd, and no other node images', () => {
+    const [control, worker] = parseLabFile(
+      'nodes: [{ name: a, runtime: netns }, { name: b, runtime: cri, images: [/x.tar] }]',
+      'lab.yaml',
+    ).nodes;
+    expect(control).toEqual({ name: 'a', addresses: ['192.168.88.11', 'fd00:88::11'], labels: {} });
+    expect(worker?.containerd).toEqual({ images: ['/x.tar'] });
+    expect(problemsOf('nodes: [{ name: a, images: [/x.tar] }]')).toEqual([
+      'lab.yaml: nodes.0.images: only a node with runtime: cri has images; pods of other nodes run programs of the host',
+    ]);
+    expect(problemsOf('nodes: [{ name: a, runtime: docker }]')).toEqual([
+      'lab.yaml: nodes.0.runtime must be equal to one of the allowed values',
+    ]);
+  });
+
   it('with a field that does not exist is refused by the path of that field', () => {
     expect(problemsOf('network: { podCIDR: 10.0.0.0/8 }')).toEqual(['lab.yaml: unknown field network.podCIDR']);
     expect(problemsOf('nodes: [{ name: a, role: worker }]')).toEqual(['lab.yaml: unknown field nodes.0.role']);
@@ -37,6 +52,16 @@ describe('a lab file', () => {
     expect(problemsOf('network: { podCIDRs: [10.96.0.0/12, "fd00:10:244::/56"] }')).toEqual([
       'lab.yaml: network.podCIDRs[0] 10.96.0.0/12 overlaps network.serviceCIDRs[0] 10.96.0.0/16; choose ranges apart from each other',
     ]);
+  });
+
+  it('may have several pod CIDRs of a family, which together must have room for the nodes', () => {
+    const { podCIDRs } = resolveTopology({ network: { podCIDRs: ['10.1.0.0/23', 'fd00:10:244::/63', '10.2.0.0/24', 'fd00:10:245::/64'] } });
+    expect(podCIDRs).toEqual(['10.1.0.0/23', 'fd00:10:244::/63', '10.2.0.0/24', 'fd00:10:245::/64']);
+    expect(problemsOf('network: { podCIDRs: [10.1.0.0/24, 10.2.0.0/24, "fd00:10:244::/56"] }')).toEqual([
+      'lab.yaml: network.podCIDRs[0]: 10.1.0.0/24, network.podCIDRs[1]: 10.2.0.0/24 have room for fewer than 3 node CIDRs of /24; ' +
+        'enlarge them or network.nodeMaskSizeIPv4',
+    ]);
+    expect(problemsOf('network: { serviceCIDRs: [10.96.0.0/16, 10.97.0.0/16, "fd00:10:96::/112"] }').join()).toContain('serviceCIDRs');
   });
 
   it.each([

@@ -1,7 +1,7 @@
 import type { KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import { type Pod, type PodStatus, resources } from '../../objects/client.ts';
+import { type Container, type Pod, type PodStatus, resources } from '../../objects/client.ts';
 import { backoffDelay } from '../../runtime/backoff.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/log.ts';
@@ -17,13 +17,14 @@ import {
   type Sandbox,
 } from '../machine/types.ts';
 import type { PodRunnerOptions } from '../options.ts';
-import { containerEnvironment, type PodPlace } from '../render/environment.ts';
+import { containerEnvironment, type PodPlace, podHostname } from '../render/environment.ts';
 import { ContainerConfigError } from '../render/errors.ts';
 import { launchSpec } from '../render/launch.ts';
 import { nameFiles } from '../render/name-files.ts';
 import { podStatus } from '../render/pod-status.ts';
+import { podSharing } from '../render/security.ts';
 import { podFiles } from '../runtime/pod-files.ts';
-import type { HostPort, PodRef, Runtime } from '../runtime/runtime.ts';
+import type { HostPort, Images, PodRef, Runtime, SandboxRequest } from '../runtime/runtime.ts';
 import { bindMounts } from '../volumes/mounts.ts';
 import type { NodeResources } from '../volumes/resource-value.ts';
 import { type PodVolumes, startPodVolumes } from './pod-volumes.ts';
@@ -108,11 +109,19 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
     ...(volumes ? { references: volumes.references } : {}),
     volumesDir,
     resources: parts.resources,
+    ownImages: runtime.images !== undefined,
     nodeName: options.nodeName,
     hostIPs: options.nodeIPs,
     podIPs: pod.spec.hostNetwork ? options.nodeIPs : sandbox.phase === 'ready' ? sandbox.addresses : [],
   });
   const containers = () => [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+  const sandboxRequest = (): SandboxRequest => ({
+    pod: ref,
+    hostname: podHostname(pod, options.nodeName),
+    hostPorts: hostPorts(pod),
+    annotations: pod.metadata.annotations ?? {},
+    sharing: podSharing(pod),
+  });
 
   function facts(): PodFacts {
     return {
@@ -124,7 +133,7 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
       ...(volumes ? { volumes: volumes.state } : {}),
       runs: runtime.runs(ref.uid),
       probes: new Map([...probers].map(([name, { verdict }]) => [name, verdict])),
-      configProblems: isSupervised(pod) ? new Map() : configProblems(pod, place()),
+      configProblems: isSupervised(pod) ? new Map() : configProblems(pod, place(), runtime.images),
     };
   }
 
@@ -174,7 +183,7 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
         return record(action.type, action.reason, action.message);
       case 'create-sandbox':
         sandbox = { phase: 'creating' };
-        return void runtime.createSandbox(ref, hostPorts(pod), pod.metadata.annotations).then(
+        return void runtime.createSandbox(sandboxRequest()).then(
           (addresses) => settle({ phase: 'ready', addresses }),
           (error: unknown) => fail('create', error),
         );
@@ -190,9 +199,7 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
         if (attempt > 0) parts.onRestart();
         const files = nameFiles(pod, place().podIPs, options, options.nodeName);
         const launch = launchSpec(pod, container, place());
-        return void runtime
-          .startContainer({ pod: ref, hostNetwork: Boolean(pod.spec.hostNetwork), attempt, last, launch, files })
-          .finally(poke);
+        return void runtime.startContainer({ sandbox: sandboxRequest(), attempt, last, launch, files }).finally(poke);
       }
       case 'stop-container':
         return runtime.stopContainer(ref, action.container, action.grace);
@@ -302,11 +309,13 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
 }
 
 /** Why containers cannot be started as they are configured. */
-function configProblems(pod: Pod, place: PodPlace): Map<string, ConfigProblem> {
+function configProblems(pod: Pod, place: PodPlace, images: Images | undefined): Map<string, ConfigProblem> {
   const problems = new Map<string, ConfigProblem>();
   for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
-    const image = resolveImage(container);
-    if (image.kind === 'unknown') problems.set(container.name, { kind: 'image', message: image.message });
+    const problem = images
+      ? images.problem(pod.metadata.uid ?? '', container.name, container.image ?? '', container.imagePullPolicy)
+      : builtInProblem(container);
+    if (problem) problems.set(container.name, problem);
     try {
       bindMounts(pod, container, containerEnvironment(pod, container, place), place.volumesDir ?? '');
     } catch (error) {
@@ -315,6 +324,11 @@ function configProblems(pod: Pod, place: PodPlace): Map<string, ConfigProblem> {
     }
   }
   return problems;
+}
+
+function builtInProblem(container: Container): ConfigProblem | undefined {
+  const image = resolveImage(container);
+  return image.kind === 'unknown' ? { kind: 'image', message: image.message } : undefined;
 }
 
 const hostPorts = ({ spec }: Pod): HostPort[] =>

@@ -88,6 +88,7 @@ class Turn {
       this.remember(container, { toldStartError: run.attempt });
     }
     if (run && !restartsAfter(pod, container, run)) return this.remember(container, { waiting: undefined });
+    if (problem?.kind === 'pending') return;
     if (problem) return this.refuse(container, problem.kind, problem.message);
     if (!run) return this.start(container, 0, {});
     const decision = decideRestart(this.memory(container).backoff, run.finishedAt ?? now, now);
@@ -117,10 +118,12 @@ class Turn {
     this.remember(container, { last, backoff, waiting: undefined, stopDeadline: undefined, told: undefined });
   }
 
-  private refuse(container: Container, kind: 'image' | 'config', message: string): void {
-    if (kind === 'config') {
+  private refuse(container: Container, kind: 'image' | 'config' | 'never', message: string): void {
+    if (kind !== 'image') {
       this.tellOf(container, message, 'Warning', 'Failed', `Error: ${message}`);
-      return this.remember(container, { waiting: { reason: 'CreateContainerConfigError', message } });
+      return this.remember(container, {
+        waiting: { reason: kind === 'never' ? 'ErrImageNeverPull' : 'CreateContainerConfigError', message },
+      });
     }
     const image = container.image ?? '';
     if (this.memory(container).told !== message) {

@@ -11,6 +11,9 @@ export interface ContainerRun {
   /** Why it ended, when the exit code does not tell: StartError, ContainerStatusUnknown. */
   readonly reason?: string;
   readonly message?: string;
+  /** Of the container and of its image, where a runtime has names for them: `containerd://<hash>`, `sha256:<hash>`. */
+  readonly id?: string;
+  readonly imageID?: string;
 }
 
 /** The pod's network, as the runtime knows it. `failed` carries what failed, how often in a row, and when last. */
@@ -57,8 +60,9 @@ export interface PodFacts {
   readonly configProblems: ReadonlyMap<string, ConfigProblem>;
 }
 
+/** `pending`: the image is being looked for; `never`: it is not there and is not to be pulled. */
 export interface ConfigProblem {
-  readonly kind: 'image' | 'config';
+  readonly kind: 'image' | 'config' | 'pending' | 'never';
   readonly message: string;
 }
 

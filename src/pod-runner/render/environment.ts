@@ -18,6 +18,8 @@ export interface PodPlace {
   readonly volumesDir?: string;
   /** What the node has. */
   readonly resources?: NodeResources;
+  /** The runtime has images: their variables are not to be covered. */
+  readonly ownImages?: boolean;
 }
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -27,11 +29,15 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
  * @throws ContainerConfigError
  */
 export function containerEnvironment(pod: Pod, container: Container, place: PodPlace): ReadonlyMap<string, string> {
-  const variables = new Map([
-    ['PATH', defaultPath],
-    ['HOSTNAME', podHostname(pod, place.nodeName)],
-    ['HOME', '/root'],
-  ]);
+  const variables = new Map(
+    place.ownImages
+      ? []
+      : [
+          ['PATH', defaultPath],
+          ['HOSTNAME', podHostname(pod, place.nodeName)],
+          ['HOME', '/root'],
+        ],
+  );
   for (const source of envFromOf(container)) addAll(variables, container, source, place);
   for (const { name, value, valueFrom } of container.env ?? []) {
     const found =

@@ -19,11 +19,13 @@ export interface NodeIdentity {
   readonly maxPods: number;
   /** Port of the kubelet API; undefined when it is not served. */
   readonly kubeletPort?: number | undefined;
+  /** Of a container runtime: `containerd://1.6.20`. */
+  readonly containerRuntimeVersion?: string | undefined;
 }
 
 /** Versions that kubectl shows: the API level that podwire follows, and podwire's own. */
 const kubeletVersion = 'v1.33.0-podwire';
-const containerRuntimeVersion = 'podwire://0.1.0';
+const ownRuntimeVersion = 'podwire://0.1.0';
 
 /** kubelet's words while there is no network configuration. */
 export const networkNotReady =
@@ -98,7 +100,7 @@ export function nodeStatus(
       bootID: machine.bootID,
       kernelVersion: machine.kernelVersion,
       osImage: machine.osImage,
-      containerRuntimeVersion,
+      containerRuntimeVersion: identity.containerRuntimeVersion ?? ownRuntimeVersion,
       kubeletVersion,
       kubeProxyVersion: '',
       operatingSystem: 'linux',

@@ -10,9 +10,9 @@ export interface StatusPlace {
   readonly nodeIPs: readonly string[];
 }
 
-/** The id of one run of a container: 64 hex digits, the same whenever asked for. */
-const containerID = (uid: string, container: string, attempt: number): string =>
-  createHash('sha256').update(`${uid}/${container}/${attempt}`).digest('hex');
+/** The runtime's id of one run of a container, or one made up: 64 hex digits, the same whenever asked for. */
+const containerID = (uid: string, container: string, { id, attempt }: ContainerRun): string =>
+  id ?? `podwire://${createHash('sha256').update(`${uid}/${container}/${attempt}`).digest('hex')}`;
 
 /** The status of a pod (core/v1 PodStatus) out of what is remembered and known. `previous` gives the times that stay. Pure. */
 export function podStatus(state: PodState, facts: PodFacts, place: StatusPlace, previous: PodStatus | undefined): PodStatus {
@@ -60,7 +60,8 @@ function containerStatus(state: PodState, facts: PodFacts, container: Container)
   const uid = pod.metadata.uid ?? '';
   const last = memory.waiting && run?.phase === 'exited' ? run : again ? undefined : memory.last;
   const resolution = resolveImage(container);
-  const pulled = resolution.kind !== 'unknown' && run !== undefined;
+  const imageID = run?.imageID ?? (resolution.kind === 'unknown' ? undefined : resolution.imageID);
+  const pulled = imageID !== undefined && run !== undefined;
   return {
     name,
     state: containerState(state, facts, container, run),
@@ -69,8 +70,8 @@ function containerStatus(state: PodState, facts: PodFacts, container: Container)
     started: isInit ? false : started,
     restartCount: run?.attempt ?? 0,
     image: pulled && !isSupervised(pod) ? normalizeImage(image) : image,
-    imageID: pulled ? resolution.imageID : '',
-    ...(run && run.phase !== 'starting' ? { containerID: `podwire://${containerID(uid, name, run.attempt)}` } : {}),
+    imageID: pulled ? imageID : '',
+    ...(run && run.phase !== 'starting' ? { containerID: containerID(uid, name, run) } : {}),
   };
 }
 
@@ -99,7 +100,7 @@ function terminated(uid: string, name: string, run: ContainerRun): NonNullable<C
     ...(run.message === undefined ? {} : { message: run.message }),
     ...(run.startedAt === undefined ? {} : { startedAt: toTime(run.startedAt) }),
     ...(run.finishedAt === undefined ? {} : { finishedAt: toTime(run.finishedAt) }),
-    containerID: `podwire://${containerID(uid, name, run.attempt)}`,
+    containerID: containerID(uid, name, run),
   };
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 
 /** kubelet's containerLogMaxSize and containerLogMaxFiles: when a log is set aside (bytes), and how many files there are, the current one included. */
-const largestLog = 10 * 1024 * 1024;
+export const largestLog = 10 * 1024 * 1024;
 const mostFiles = 5;
 
 const aside = (file: string, number: number): string => (number === 0 ? file : `${file}.${number}`);
@@ -22,9 +22,7 @@ export function openLogFile(file: string): LogFile {
 
   function turn(): void {
     closeSync(descriptor);
-    rmSync(aside(file, mostFiles - 1), { force: true });
-    for (let number = mostFiles - 2; number >= 0; number--)
-      if (existsSync(aside(file, number))) renameSync(aside(file, number), aside(file, number + 1));
+    setLogAside(file);
     descriptor = open();
     size = 0;
     turns++;
@@ -41,6 +39,13 @@ export function openLogFile(file: string): LogFile {
     },
     close: () => closeSync(descriptor),
   };
+}
+
+/** Makes `FILE` `FILE.1`, and so on; the oldest is removed. */
+export function setLogAside(file: string): void {
+  rmSync(aside(file, mostFiles - 1), { force: true });
+  for (let number = mostFiles - 2; number >= 0; number--)
+    if (existsSync(aside(file, number))) renameSync(aside(file, number), aside(file, number + 1));
 }
 
 /** Removes a log with all that was set aside of it. */

@@ -114,8 +114,9 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
     cancelLook = clock.setTimer(lookInterval, lookAtAll);
   }
 
-  async function start(tracked: Tracked, record: ContainerRecord, { launch, hostNetwork, files: nameFiles }: StartRequest): Promise<void> {
+  async function start(tracked: Tracked, record: ContainerRecord, { launch, sandbox, files: nameFiles }: StartRequest): Promise<void> {
     const { files, ref } = tracked;
+    const { hostNetwork } = sandbox.sharing;
     const { attempt } = record.run;
     const [program = ''] = launch.argv;
     const problem = launch.program ? undefined : programProblem(program, launch.environment.get('PATH') ?? '', launch.workingDir);
@@ -175,12 +176,13 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
       }
       return found;
     },
-    createSandbox: (pod, hostPorts, annotations) => sandboxes.create(pod, hostPorts, annotations),
+    createSandbox: ({ pod, hostPorts, annotations }) => sandboxes.create(pod, hostPorts, annotations),
     removeSandbox: (pod) => sandboxes.remove(pod),
     async startContainer(request) {
-      const { pod, attempt, launch, last, hostNetwork } = request;
+      const { attempt, launch, last } = request;
+      const { pod, sharing } = request.sandbox;
       const tracked = track(pod);
-      const netns = hostNetwork ? undefined : sandboxes.netns(pod.uid);
+      const netns = sharing.hostNetwork ? undefined : sandboxes.netns(pod.uid);
       const run: ContainerRun = { attempt, phase: 'starting' };
       const record: ContainerRecord = {
         namespace: pod.namespace,
@@ -244,7 +246,7 @@ export function createNetnsRuntime({ runner, clock, log, root, sandboxes }: Netn
       if (!tracked || !record) throw new PodRunnerError(`container ${container}`, 'is not running');
       return execIn(record, tracked.files, request, { runner, clock, log });
     },
-    attach({ uid }, container) {
+    async attach({ uid }, container) {
       const tracked = pods.get(uid);
       const record = tracked?.records.get(container);
       if (!tracked || record?.run.phase !== 'running') throw new PodRunnerError(`container ${container}`, 'is not running');

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
-import type { ContainerRun } from '../machine/types.ts';
+import type { ConfigProblem, ContainerRun } from '../machine/types.ts';
 import type { LaunchSpec } from '../render/launch.ts';
 import type { NameFiles } from '../render/name-files.ts';
+import type { PodSharing } from '../render/security.ts';
 import type { ExecRequest, Interaction } from './interaction.ts';
 
 /** Which pod something belongs to. */
@@ -28,13 +29,31 @@ export interface FoundPod {
   readonly lasts: ReadonlyMap<string, ContainerRun>;
 }
 
-export interface StartRequest {
+/** What a pod's network, and whatever else its containers have in common, is made from. */
+export interface SandboxRequest {
   readonly pod: PodRef;
-  readonly hostNetwork: boolean;
+  readonly hostname: string;
+  readonly hostPorts: readonly HostPort[];
+  /** The pod's; they may limit its bandwidth. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly sharing: PodSharing;
+}
+
+export interface StartRequest {
+  readonly sandbox: SandboxRequest;
   readonly attempt: number;
   readonly last: ContainerRun | undefined;
   readonly launch: LaunchSpec;
   readonly files: NameFiles;
+}
+
+/** The images that a runtime has and can get. */
+export interface Images {
+  /**
+   * What keeps a container's image from being run now; undefined when it is there. To be asked again when the runtime tells of a change: asking
+   * for the first time begins to look for it, and to pull it by `policy` (core/v1 imagePullPolicy).
+   */
+  problem(uid: string, container: string, image: string, policy: string | undefined): ConfigProblem | undefined;
 }
 
 /** The log of one run. */
@@ -55,14 +74,15 @@ export interface ContainerLog {
  * of one thing. Everything survives the end of this process and is found again by the next.
  */
 export interface Runtime {
+  /** The images of a runtime that has any; undefined where programs of the host stand in for them. */
+  readonly images?: Images;
   /** What is there, as found on disk and among the processes. */
   listPods(): Promise<readonly FoundPod[]>;
   /**
    * Makes the pod's network and gives its addresses (RunPodSandbox). A failure leaves nothing behind.
-   * @param annotations the pod's; they may limit its bandwidth
-   * @throws CniError, CommandError, PodRunnerError
+   * @throws CniError, CommandError, PodRunnerError, CriError
    */
-  createSandbox(pod: PodRef, hostPorts: readonly HostPort[], annotations?: Readonly<Record<string, string>>): Promise<readonly string[]>;
+  createSandbox(request: SandboxRequest): Promise<readonly string[]>;
   /** Removes the pod's network; one that is gone already is no error (StopPodSandbox, RemovePodSandbox). */
   removeSandbox(pod: PodRef): Promise<void>;
   /** Starts a container. The run is in `runs` from the call on; a failure to start is a run that has exited with reason StartError. */
@@ -88,7 +108,7 @@ export interface ContainerAccess {
   /** Runs a command in a container with its streams in the caller's hands (Exec). @throws PodRunnerError when the container is not running. */
   interact(pod: PodRef, container: string, request: ExecRequest): Promise<Interaction>;
   /** Joins in on a container's own process (Attach). @throws PodRunnerError when the container is not running. */
-  attach(pod: PodRef, container: string): Interaction;
+  attach(pod: PodRef, container: string): Promise<Interaction>;
   /** The log of one run of a container. */
   log(pod: PodRef, container: string, attempt: number): ContainerLog;
   /** Connects to a port inside the pod's network (PortForward). Rejects with kubelet's words. */

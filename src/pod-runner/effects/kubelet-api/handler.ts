@@ -122,7 +122,7 @@ export function createKubeletApiHandler(parts: HandlerParts): KubeletApiHandler 
     const begin = async (size: TerminalSize | undefined): Promise<Interaction> => {
       if (asked.to === 'exec')
         return access.interact(known.ref, container, { command: options!.command, tty: options!.tty, stdin: options!.stdin, size });
-      const joined = access.attach(known.ref, container);
+      const joined = await access.attach(known.ref, container);
       if (size) joined.resize(size);
       return joined;
     };
