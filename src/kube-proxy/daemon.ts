@@ -55,7 +55,7 @@ export async function startProxy(
     await writeSysctls(runner, [['net/ipv4/conf/all/route_localnet', '1']]);
   await configureConntrack(conntrackSettings(options, availableParallelism()), runner, log);
 
-  const metrics = createProxyMetrics(context.metrics);
+  const metrics = createProxyMetrics(context.metrics, options.mode);
   const services = cluster.informer(resources.services);
   const slices = cluster.informer(resources.endpointSlices);
   const nodes = cluster.informer(resources.nodes, { fieldSelector: `metadata.name=${options.nodeName}` });
@@ -75,9 +75,9 @@ export async function startProxy(
   let switched: Promise<unknown> | undefined;
   const families = programmers.map((programmer, index) => {
     const { family } = programmer;
-    const onRestoreFailed = (error: unknown): void => {
+    const onRestoreFailed = (error: unknown, isPartial: boolean): void => {
       if (error instanceof IptablesError && error.code === 'lock-held') metrics.lockHeld(family);
-      metrics.restoreFailed(family);
+      metrics.restoreFailed(family, isPartial);
     };
     const onSynced = (): void => {
       // What another mode left behind goes once this one serves, so that no connection waits.
@@ -99,10 +99,13 @@ export async function startProxy(
     const models = families.flatMap((family) => family.model() ?? []);
     const closed = await portServers.serve(healthCheckAnswers(models, health.live().ok));
     const problems = models.flatMap((model) => model.problems);
-    const ports = healthPortProblems(
-      closed,
-      models.flatMap((model) => model.services),
-    );
+    const ports =
+      closed.size === 0
+        ? []
+        : healthPortProblems(
+            closed,
+            models.flatMap(({ services: each }) => each),
+          );
     metrics.unprogrammed(problems.length + ports.length);
     for (const note of problemEvents.notesOf([...problems, ...ports], findObject)) events?.record(note);
   };

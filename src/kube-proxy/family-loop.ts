@@ -20,7 +20,8 @@ export interface FamilyLoopDependencies {
   readonly context: DaemonContext;
   readonly metrics: ProxyMetrics;
   snapshot(): ProxyInput | undefined;
-  onRestoreFailed(error: unknown): void;
+  /** `isPartial`: the kernel had not been read for it. */
+  onRestoreFailed(error: unknown, isPartial: boolean): void;
   /** After a turn without error. */
   onSynced(): void;
 }
@@ -76,6 +77,8 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
   let lastSync = 0;
   let lastChange: FamilyReport['lastChange'];
   let problem: string | undefined;
+  /** The turn that is under way has read the kernel. */
+  let hasRead = true;
   const auditor = createAuditor({ programmer, clock, audited });
 
   async function read(): Promise<State> {
@@ -86,6 +89,7 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
     }
     if (!kernel || auditor.isDoubtful()) {
       auditor.reading();
+      hasRead = true;
       kernel = { rules: await programmer.read(), readAt: clock.monotonic() };
     }
     return { rules: kernel.rules, model: applied, nodeAddresses: new Set() };
@@ -104,7 +108,7 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
     try {
       bytes = await programmer.apply(change);
     } catch (error) {
-      dependencies.onRestoreFailed(error);
+      dependencies.onRestoreFailed(error, !hasRead);
       throw error;
     }
     if (before) kernel = { rules: programmer.after(before.rules, change, rules), readAt: before.readAt };
@@ -115,12 +119,13 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
   }
 
   async function cleanFlows({ model, nodeAddresses }: State): Promise<void> {
+    const start = clock.monotonic();
     const tracked = model && (await flows.list(family));
     if (!tracked) return;
     const stale = staleFlows(tracked, applied, model, nodeAddresses);
+    if (stale.length > 0) await flows.delete(family, groupFlows(stale));
+    metrics.flowsCleaned(family, stale.length, (clock.monotonic() - start) / 1_000);
     if (stale.length === 0) return;
-    await flows.delete(family, groupFlows(stale));
-    metrics.staleFlowsDeleted(family, stale.length);
     log.info({ flows: stale.length }, 'deleted UDP flows to endpoints that are gone');
   }
 
@@ -162,9 +167,10 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
       if (error !== undefined) kernel = undefined;
       else if (latest) {
         lastSync = clock.now();
-        metrics.turn(family, duration / 1_000, lastSync / 1_000);
+        metrics.turn(family, duration / 1_000, lastSync / 1_000, hasRead);
         dependencies.onSynced();
       }
+      hasRead = false;
     },
     minInterval: options.minSyncPeriod,
     burst: options.syncBurst,

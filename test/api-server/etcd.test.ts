@@ -154,7 +154,7 @@ it('while etcd hangs, what may be old is read from the cache, and what must be n
   cleanup(() => own.remove());
   const api = await startTestServer({}, await openTestEtcd(own));
   await api.expect(201, 'POST', path, configMap('a'));
-  own.process.kill('SIGSTOP');
+  await own.hang();
   const answers: string[] = [];
   const asked = [api.expect(200, 'GET', `${path}/a`), api.expect(200, 'GET', path), api.expect(201, 'POST', path, configMap('b'))];
   for (const answer of asked) void answer.then(({ kind }) => answers.push(kind));

@@ -84,7 +84,7 @@ async function surviveOutage(begin: (etcd: EtcdServer) => unknown, end: (etcd: E
 it('survives ten seconds without etcd, stopped or killed', { timeout: 60_000 }, async () => {
   await Promise.all([
     surviveOutage(
-      (etcd) => etcd.process.kill('SIGSTOP'),
+      (etcd) => etcd.hang(),
       (etcd) => etcd.process.kill('SIGCONT'),
     ),
     surviveOutage(

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -14,6 +14,8 @@ export interface EtcdServer {
   readonly process: ChildProcess;
   /** Ends it as a crash would. */
   kill(): Promise<void>;
+  /** Stops all of its threads (SIGSTOP), and resolves when the last one has: until then it may still answer. SIGCONT lets it go on. */
+  hang(): Promise<void>;
   /** Starts it again on the same port and folder. */
   restart(): Promise<void>;
   /** Ends it and removes its folder. */
@@ -70,6 +72,13 @@ export async function startEtcd({ flags = [], scheme = 'http' }: EtcdServerOptio
       return child;
     },
     kill,
+    async hang() {
+      child.kill('SIGSTOP');
+      const threads = `/proc/${child.pid}/task`;
+      // The state follows the name in parentheses.
+      const isStopped = (thread: string): boolean => / [Tt] /.test(readFileSync(join(threads, thread, 'stat'), 'utf8').split(')').at(-1)!);
+      while (!readdirSync(threads).every(isStopped)) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
     restart: start,
     async remove() {
       await kill();
