@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/kernel/**', 'node_modules/**'],
     pool: 'threads',
+    // Many of the tests wait for processes of their own.
+    maxWorkers: 2,
     testTimeout: 20_000,
   },
 });

@@ -83,27 +83,27 @@ const cpuMilliseconds = (before: NodeJS.CpuUsage): number => {
   return (user + system) / 1_000;
 };
 
-/** The system's runner, noting when a transaction or restore was done. */
+/**
+ * The system's runner, noting when the kernel has taken a transaction or restore. Of nftables the kernel itself tells that, to the monitor that
+ * the daemon runs: the `nft` that deleted something ends milliseconds later, because the kernel lets it wait until nobody can be using that any more.
+ */
 function timed(sent: { readonly done: () => void }): CommandRunner {
   const note = (): void => sent.done();
   const { standby, listen } = systemRunner;
   return {
     async run(command, args, options) {
       const result = await systemRunner.run(command, args, options);
-      if (/^nft$|-restore$/.test(command) && options?.input !== undefined) note();
+      if (command.endsWith('-restore') && options?.input !== undefined) note();
       return result;
     },
-    standby(command, args) {
-      const waiting = standby!(command, args);
-      return {
-        dismiss: () => waiting.dismiss(),
-        async run(input, timeout) {
-          const result = await waiting.run(input, timeout);
-          note();
-          return result;
+    standby: standby!,
+    listen: (command, args, listener) =>
+      listen!(command, args, {
+        ...listener,
+        line(text) {
+          if (text.startsWith('# new generation')) note();
+          listener.line(text);
         },
-      };
-    },
-    listen: listen!,
+      }),
   };
 }
