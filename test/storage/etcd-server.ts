@@ -76,7 +76,12 @@ export async function startEtcd({ flags = [], scheme = 'http' }: EtcdServerOptio
       child.kill('SIGSTOP');
       const threads = `/proc/${child.pid}/task`;
       // The state follows the name in parentheses.
-      const isStopped = (thread: string): boolean => / [Tt] /.test(readFileSync(join(threads, thread, 'stat'), 'utf8').split(')').at(-1)!);
+      const isStopped = (thread: string): boolean =>
+        / [Tt] /.test(
+          readFileSync(join(threads, thread, 'stat'), 'utf8')
+            .split(')')
+            .at(-1)!,
+        );
       while (!readdirSync(threads).every(isStopped)) await new Promise((resolve) => setTimeout(resolve, 5));
     },
     restart: start,
