@@ -2,7 +2,6 @@ import {
   chmodSync,
   copyFileSync,
   linkSync,
-  mkdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -13,20 +12,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { makeFolder } from './make-folder.ts';
 
 /** Puts text into a file at once: readers see the old text or the new, never a part. Makes the folder. @throws the system's error */
 export function writeFileAtomically(path: string, text: string, mode: number): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  const temporary = temporaryOf(path);
-  try {
+  putInPlace(path, (temporary) => {
     writeFileSync(temporary, text, { mode });
     // The mode above is cut by the umask.
     chmodSync(temporary, mode);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  });
 }
 
 /** Content of a small text file; undefined when there is none. @throws the system's error otherwise */
@@ -54,25 +48,22 @@ export function isInstalled(source: string, target: string): boolean {
  */
 export function installExecutable(source: string, target: string): void {
   if (isInstalled(source, target)) return;
-  mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
-  const temporary = temporaryOf(target);
-  try {
-    rmSync(temporary, { force: true });
-    linkOrCopy(source, temporary);
-    renameSync(temporary, target);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
+  putInPlace(target, (temporary) => linkOrCopy(source, temporary));
 }
 
 /** Puts a symbolic link in place, over whatever is there. Makes the folder. @throws the system's error */
 export function installLink(target: string, path: string): void {
   if (linkTargetOf(path) === target) return;
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  putInPlace(path, (temporary) => symlinkSync(target, temporary));
+}
+
+/** Makes something under a name beside `path` and renames it, so that there is always the one or the other. */
+function putInPlace(path: string, make: (temporary: string) => void): void {
+  makeFolder(dirname(path), 0o755);
   const temporary = temporaryOf(path);
   try {
     rmSync(temporary, { force: true });
-    symlinkSync(target, temporary);
+    make(temporary);
     renameSync(temporary, path);
   } finally {
     rmSync(temporary, { force: true });

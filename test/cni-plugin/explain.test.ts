@@ -9,6 +9,7 @@ import type { LinkOperation } from '../../src/dataplane/links.ts';
 import { listReservations, parseRangeSets, type ReservationStore, releaseAddresses, reserveAddresses } from '../../src/ipam/index.ts';
 import { operationLines } from '../../src/kernel/netlink/operation-lines.ts';
 import { baseConfig, createFakeNode, type FakeNode, memoryStore } from './support.ts';
+import { reservationRequest } from '../ipam/reservation-request.ts';
 
 const request = (command: string, pod: string, config: object = {}) => ({
   environment: { CNI_COMMAND: command, CNI_CONTAINERID: `c-${pod}`, CNI_NETNS: `/ns/${pod}`, CNI_IFNAME: 'eth0' },
@@ -99,16 +100,7 @@ describe('an explanation', () => {
 describe('a store that keeps changes to itself', () => {
   it('looks like one that was changed, and the one below stays as it was', () => {
     const sets = parseRangeSets([[{ subnet: '10.0.0.0/28' }], [{ subnet: 'fd00::/64' }]]);
-    const owner = (who: number) => ({
-      containerId: `c${who}`,
-      ifname: 'eth0',
-      network: 'n',
-      netns: '/ns',
-      netnsInode: 1,
-      hostLink: 'veth0',
-      bootId: 'b',
-      reservedAt: '2026-01-01T00:00:00Z',
-    });
+    const owner = (who: number) => reservationRequest(`c${who}`);
     const step = fc.record({ add: fc.boolean(), who: fc.integer({ min: 0, max: 8 }) });
     const play = (store: ReservationStore, steps: readonly { add: boolean; who: number }[]): void => {
       for (const { add, who } of steps) {

@@ -9,13 +9,13 @@ import {
   defaultQuarantine,
   listReservations,
   parseRangeSets,
-  type ReservationRequest,
   type ReservationStore,
   releaseAddresses,
   reserveAddresses,
 } from '../../src/ipam/index.ts';
 import { openClaimFiles } from '../../src/storage/claim-files.ts';
 import { memoryStore } from '../cni-plugin/support.ts';
+import { reservationRequest as request } from './reservation-request.ts';
 
 /** Every call to the file system, by the storage under test. */
 const calls = vi.hoisted(() => ({ count: 0 }));
@@ -33,16 +33,6 @@ vi.mock('node:fs', async (original) => {
   return { ...Object.fromEntries(counted), default: real };
 });
 
-const request = (containerId: string): ReservationRequest => ({
-  containerId,
-  ifname: 'eth0',
-  network: 'n',
-  netns: `/run/netns/${containerId}`,
-  netnsInode: 7,
-  hostLink: 'veth1',
-  bootId: 'b',
-  reservedAt: '2026-01-01T00:00:00Z',
-});
 const small = parseRangeSets([[{ subnet: '10.0.0.0/28' }], [{ subnet: 'fd00::/64' }]]);
 
 /** A store at a time that the test sets. */

@@ -10,7 +10,6 @@ import {
   listReservations,
   nextFree,
   parseRangeSets,
-  type ReservationRequest,
   type ReservationStore,
   releaseAddresses,
   reserveAddresses,
@@ -18,21 +17,11 @@ import {
 } from '../../src/ipam/index.ts';
 import { parseAddress } from '../../src/net/index.ts';
 import { memoryStore } from '../cni-plugin/support.ts';
+import { reservationRequest as request } from './reservation-request.ts';
 
 const small = parseRangeSets([[{ subnet: '10.0.0.0/29' }, { subnet: '10.0.1.0/30' }]])[0]!;
 const usable = ['10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.6', '10.0.1.2'];
 const dual = parseRangeSets([[{ subnet: '10.0.0.0/28' }], [{ subnet: 'fd00::/64' }]]);
-
-const request = (containerId: string): ReservationRequest => ({
-  containerId,
-  ifname: 'eth0',
-  network: 'n',
-  netns: `/run/netns/${containerId}`,
-  netnsInode: 7,
-  hostLink: 'veth1',
-  bootId: 'b',
-  reservedAt: '2026-01-01T00:00:00Z',
-});
 
 describe('the walk over a set of ranges', () => {
   it('names every usable address once, without network, gateway and broadcast address, from the one after the last', () => {

@@ -10,18 +10,9 @@ import {
 } from '../../src/ipam/index.ts';
 import { type Address, parseAddress } from '../../src/net/index.ts';
 import { memoryStore } from '../cni-plugin/support.ts';
+import { reservationRequest as request } from './reservation-request.ts';
 
 const sets = parseRangeSets([[{ subnet: '10.0.0.0/28' }], [{ subnet: 'fd00::/64' }]]);
-const request = (containerId: string) => ({
-  containerId,
-  ifname: 'eth0',
-  network: 'n',
-  netns: '/ns',
-  netnsInode: 1,
-  hostLink: 'veth0',
-  bootId: 'b',
-  reservedAt: '2026-01-01T00:00:00Z',
-});
 
 describe('an address that is asked for', () => {
   it('is given if and only if nobody has it; nobody loses one, and a refusal leaves nothing', () => {
