@@ -11,13 +11,13 @@ import type { RestoreTimes, tasks } from './tasks.ts';
 
 export async function bench(options: BenchOptions): Promise<Report> {
   const rows: Row[] = [];
-  for (const part of [fullLoads, changesInNftables, changesInIptables, connections]) rows.push(...(await part(options)));
+  for (const part of [fullLoads, changesInNftables, changesInIptables, sets, connections]) rows.push(...(await part(options)));
   return {
     name: 'proxy',
     method:
       `Services of one TCP port with three endpoints. Full load: from objects in memory to the kernel in a process that has just started, best of ${options.rounds}; ` +
       "beside it kube-proxy's layout in one transaction or restore made beforehand, once. Changes: from the watch event in a running daemon to the kernel; beside it " +
-      "the change that kube-proxy's layout needs. iptables-legacy changes: beside the chains of one service alone, sent by hand, the smallest partial restore. " +
+      "the change that kube-proxy's layout needs. iptables-legacy changes: beside the chains of one service alone, sent by hand, the smallest partial restore. Sets of mode ipvs: from objects in memory to ipset. " +
       'Connections: median of a blocking connect(2) between namespaces through the last of the services, beside the first.',
     references: ['reference'],
     rows,
@@ -109,6 +109,16 @@ async function changesInIptables({ rounds, progress }: BenchOptions): Promise<Ro
     rows.push({ name: `one service, ${what}`, ours: median(times.service), references: [smallest], unit: 'ms', ...bar });
   }
   return rows;
+}
+
+async function sets({ rounds, progress }: BenchOptions): Promise<Row[]> {
+  progress('sets of mode ipvs, 10k');
+  const times = await run('sets', { services: 10_000, rounds: 40 * rounds });
+  return [
+    { name: 'full load, sets of mode ipvs, 10k', ours: times.load, references: [], unit: 'ms' },
+    { name: 'one service, sets of mode ipvs, 10k', ours: percentile(times.service, 0.5), references: [], unit: 'ms p50', bar: '<= 10' },
+    { name: '', ours: percentile(times.service, 0.99), references: [], unit: 'ms p99', bar: '<= 25' },
+  ];
 }
 
 async function connections({ rounds, large, progress }: BenchOptions): Promise<Row[]> {

@@ -3,9 +3,10 @@ import { connectTimes } from './connect.ts';
 import { watchChanges } from './changes.ts';
 import { createPipeline, type Layout } from './layouts.ts';
 import { type Objects, objectsOf, serviceOf, sliceOf, sliceWithAnother } from './objects.ts';
+import { setTimes } from './sets.ts';
 
 /** What a worker can be asked for. Times are milliseconds. */
-export const tasks = { load, loadWhole, restores, changes: watchChanges, connect: connectTimes };
+export const tasks = { load, loadWhole, restores, changes: watchChanges, connect: connectTimes, sets: setTimes };
 
 /** From objects in memory to the kernel, in a process that has just started. */
 async function load({ layout, services }: { layout: Layout; services: number }): Promise<number> {
