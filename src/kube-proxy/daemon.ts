@@ -106,7 +106,7 @@ export async function startProxy(
             closed,
             models.flatMap(({ services: each }) => each),
           );
-    metrics.unprogrammed(problems.length + ports.length);
+    metrics.unprogrammed([...problems, ...ports]);
     for (const note of problemEvents.notesOf([...problems, ...ports], findObject)) events?.record(note);
   };
   const loops = families.map(({ parts, watch }) => {

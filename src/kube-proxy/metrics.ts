@@ -1,7 +1,10 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Family } from '../net/index.ts';
-import type { ProxyModel } from './model.ts';
+import type { ProxyModel, ProxyProblem } from './model.ts';
 import type { ProxyOptions } from './options.ts';
+
+/** So many problems have a label of their own: a label for each of thousands would weigh on whoever gathers the metrics. */
+const mostNamed = 100;
 
 /** What a turn of one family's loop reports. */
 export interface ProxyMetrics {
@@ -20,8 +23,8 @@ export interface ProxyMetrics {
   flowsCleaned(family: Family, count: number, seconds: number): void;
   /** An answer of the health server. */
   answered(path: '/healthz' | '/livez', code: number): void;
-  /** How many problems there are now: what could not be programmed. */
-  unprogrammed(count: number): void;
+  /** What cannot be programmed now. */
+  unprogrammed(problems: readonly ProxyProblem[]): void;
 }
 
 /** Registers kube-proxy's metrics, by its names. A failed sync of mode nftables has a counter of its own. */
@@ -121,7 +124,8 @@ export function createProxyMetrics(registry: Registry, mode: ProxyOptions['mode'
   );
   const unprogrammed = new Gauge({
     name: 'podwire_proxy_unprogrammed',
-    help: 'Fields of Services and EndpointSlices that could not be programmed; events and the log name them.',
+    help: 'Fields of Services and EndpointSlices that cannot be programmed; the first hundred by name, the others as object "others".',
+    labelNames: ['object', 'field'],
     registers,
   });
   const label = (family: Family) => ({ ip_family: `IPv${family}` });
@@ -156,7 +160,13 @@ export function createProxyMetrics(registry: Registry, mode: ProxyOptions['mode'
     },
     latency: (family, seconds) => programming.observe(label(family), seconds),
     answered: (path, code) => answers[path === '/healthz' ? 0 : 1]!.inc({ code }),
-    unprogrammed: (count) => unprogrammed.set(count),
+    unprogrammed(problems) {
+      unprogrammed.reset();
+      // Both families may tell the same.
+      const named = new Map(problems.map(({ object, field }) => [`${object} ${field}`, { object, field }]));
+      for (const [index, labels] of [...named.values()].entries())
+        unprogrammed.inc(index < mostNamed ? labels : { object: 'others', field: '' });
+    },
     flowsCleaned(family, count, seconds) {
       stale.inc(label(family), count);
       reconciling.observe(label(family), seconds);

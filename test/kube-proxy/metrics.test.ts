@@ -48,3 +48,19 @@ test('changes are pending until a turn has ended, and a turn without reading the
   expect(await valueOf('sync_partial_proxy_rules_duration_seconds')).toBe(1);
   expect(await valueOf('sync_full_proxy_rules_duration_seconds')).toBeUndefined();
 });
+
+test('what cannot be programmed is named by object and field, the first hundred of it', async () => {
+  const registry = new Registry();
+  const metrics = createProxyMetrics(registry, 'nftables');
+  const problems = Array.from({ length: 103 }, (_, index) => ({
+    object: `Service default/s${index}`,
+    field: 'spec.externalIPs[0]',
+    reason: 'why',
+  }));
+  metrics.unprogrammed(problems);
+  const { values } = await registry.getSingleMetric('podwire_proxy_unprogrammed')!.get();
+  expect(values[0]).toMatchObject({ value: 1, labels: { object: 'Service default/s0', field: 'spec.externalIPs[0]' } });
+  expect(values.at(-1)).toMatchObject({ value: 3, labels: { object: 'others' } });
+  metrics.unprogrammed([]);
+  expect((await registry.getSingleMetric('podwire_proxy_unprogrammed')!.get()).values).toEqual([]);
+});
