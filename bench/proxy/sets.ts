@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { diffIpSets } from '../../src/dataplane/ipset-diff.ts';
 import type { IpSets } from '../../src/dataplane/ipset.ts';
 import { systemRunner } from '../../src/kernel/command-runner.ts';
@@ -36,6 +37,8 @@ export async function setTimes({ services, rounds }: { services: number; rounds:
   for (let round = 0; round < rounds; round++) {
     objects.services.push(serviceOf(services + round));
     objects.slices.push(sliceOf(services + round));
+    // Apart from each other: this is about the change, not about how many there are.
+    await sleep(60);
     service.push(await sync(objects));
   }
   return { load, service };
