@@ -21,9 +21,12 @@ describe('what Go says of JSON', () => {
     ['tru ', "invalid character ' ' in literal true (expecting 'e')"],
     ["'", String.raw`invalid character '\'' looking for beginning of value`],
     ['{"a":1,}', "invalid character '}' looking for beginning of object key string"],
-    ['['.repeat(50_000), 'exceeded max depth'],
-    ['{"a":'.repeat(50_000), 'exceeded max depth'],
   ])('%j: %s', (text, problem) => expect(goJsonProblem(text)).toBe(problem));
+
+  it('is about the depth when the text is nested deeper than the stack allows', () => {
+    expect(goJsonProblem('['.repeat(50_000))).toBe('exceeded max depth');
+    expect(goJsonProblem('{"a":'.repeat(50_000))).toBe('exceeded max depth');
+  });
 
   it('is nothing for what JSON.parse reads, and something for the rest', () => {
     const reads = (text: string): boolean => {
