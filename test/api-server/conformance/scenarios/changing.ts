@@ -21,6 +21,7 @@ export const changing: readonly Scenario[] = [
       {
         run: 'patch deployment web --type=merge -p \'{"metadata":{"labels":{"x":"y"}}}\'',
         stdout: 'deployment.apps/web patched (no change)\n',
+        eventually: true, // kubectl compares whole objects, and the controllers may still be writing the status
       },
       { run: 'patch deployment web --patch-file patch.yaml', stdout: 'deployment.apps/web patched\n' },
       { run: "get deployment web -o jsonpath='{.spec.replicas} {.metadata.labels.x} {.spec.paused}'", stdout: '4 y true' },
