@@ -21,7 +21,7 @@ export async function setTimes({ services, rounds }: { services: number; rounds:
   const compile = createProxyCompiler(4);
   const render = createIpvsRenderer(options);
   const facts = nodeFacts(nodeName, undefined, 4);
-  const door = createIpSets(systemRunner);
+  const door = createIpSets(systemRunner, { standby: true });
   let kernel: IpSets = new Map();
   const sync = async (objects: Objects): Promise<number> => {
     const start = performance.now();
@@ -41,5 +41,6 @@ export async function setTimes({ services, rounds }: { services: number; rounds:
     await sleep(60);
     service.push(await sync(objects));
   }
+  door.close();
   return { load, service };
 }

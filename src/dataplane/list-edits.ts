@@ -45,8 +45,22 @@ export function listEdits<T>(
   return { removed, added };
 }
 
-/** The list after the edits. */
-export function applyListEdits<T>(list: readonly T[], { removed, added }: ListEdits<T>): T[] {
+/** The list after the edits, as a list of its own. */
+export const applyListEdits = <T>(list: readonly T[], edits: ListEdits<T>): T[] => editList([...list], edits);
+
+/** Edits the list itself: that costs next to nothing when the edits are few, however long the list. Returns it. */
+export function editList<T>(list: T[], { removed, added }: ListEdits<T>): T[] {
+  if (removed.length + added.length > maxSplices) return replaceAll(list, editedCopy(list, { removed, added }));
+  // Places are those before of what goes and those after of what comes, so what goes goes first, the last of it first.
+  for (const { index } of removed.toReversed()) list.splice(index, 1);
+  for (const { index, value } of added) list.splice(index, 0, value);
+  return list;
+}
+
+/** More edits than these, and one walk over the list costs less than moving its end for each. */
+const maxSplices = 64;
+
+function editedCopy<T>(list: readonly T[], { removed, added }: ListEdits<T>): T[] {
   const edited: T[] = [];
   let from = 0;
   let [gone, came] = [0, 0];
@@ -61,6 +75,15 @@ export function applyListEdits<T>(list: readonly T[], { removed, added }: ListEd
     } else return edited;
   }
 }
+
+function replaceAll<T>(list: T[], content: readonly T[]): T[] {
+  list.length = content.length;
+  for (const [index, value] of content.entries()) list[index] = value;
+  return list;
+}
+
+/** The edits that make the first list of the second again. */
+export const reversed = <T>({ removed, added }: ListEdits<T>): ListEdits<T> => ({ removed: added, added: removed });
 
 /** How many elements to leave out of each list until they meet again, as few as possible; one of each when they do not meet soon. */
 function nextMatch<T>(

@@ -1,32 +1,82 @@
-import { applyListEdits, type ListEdits, listEdits } from './list-edits.ts';
+import { applyListEdits, editList, type ListEdits, listEdits, reversed } from './list-edits.ts';
+
+type Part<K, V> = ReadonlyMap<K, V> | undefined;
+
+/** A map that was edited from another, and how. */
+interface Step<K, V> {
+  readonly map: PartedMap<K, V>;
+  readonly edits: ListEdits<Part<K, V>>;
+}
 
 /**
- * A map made of parts. Two such maps are compared by the identity of their parts first, so that what changed between large ones costs little more
- * than the parts that changed. Looking up a key joins the parts once. Parts that have a key in common must agree about its value.
+ * A map made of parts. A map that was {@link PartedMap.edited} from another differs from it by those edits; two others are compared by the identity
+ * of their parts first: what changed between large ones costs little more than the parts that changed. Looking up a key joins the parts once. Parts
+ * that have a key in common must agree about its value.
  */
 export class PartedMap<K, V> implements ReadonlyMap<K, V> {
-  readonly parts: readonly (ReadonlyMap<K, V> | undefined)[];
+  /** Undefined while the map edited from this one has the list; it can be made again of that. */
+  #parts: Part<K, V>[] | undefined;
+  #next: Step<K, V> | undefined;
   /** Whether a key may be in several parts. */
   readonly overlapping: boolean;
   #joined: Map<K, V> | undefined;
   /** How many parts have each key, of overlapping parts; handed on to the map that is made of this one. */
   #counts: Map<K, number> | undefined;
 
-  constructor(parts: readonly (ReadonlyMap<K, V> | undefined)[], overlapping = false) {
-    this.parts = parts;
+  /** The list of parts is the map's from now on. */
+  constructor(parts: Part<K, V>[], overlapping = false, counts = overlapping ? countKeys(parts) : undefined) {
+    this.#parts = parts;
     this.overlapping = overlapping;
+    this.#counts = counts;
   }
 
-  /** The map with other parts. */
-  edited(edits: ListEdits<ReadonlyMap<K, V> | undefined>): PartedMap<K, V> {
-    const map = new PartedMap(applyListEdits(this.parts, edits), this.overlapping);
-    if (!this.overlapping) return map;
-    const counts = this.#counts ?? countKeys(this.parts);
+  /** To be read at once: the list is another after the next {@link edited}. */
+  get parts(): readonly Part<K, V>[] {
+    if (this.#parts) return this.#parts;
+    const steps: Step<K, V>[] = [];
+    let map: PartedMap<K, V> = this;
+    for (; !map.#parts; map = map.#next!.map) steps.push(map.#next!);
+    const parts = [...map.#parts];
+    for (const { edits } of steps.reverse()) editList(parts, reversed(edits));
+    this.#parts = parts;
+    return parts;
+  }
+
+  /**
+   * The map with other parts. It takes over the list of this one, for as a rule nobody asks for the content of this one again; who does gets a list
+   * made anew. So a few edits of a large map copy nothing.
+   */
+  edited(edits: ListEdits<Part<K, V>>): PartedMap<K, V> {
+    if (this.#next) return new PartedMap(applyListEdits(this.parts, edits), this.overlapping);
+    const counts = this.overlapping ? (this.#counts ?? countKeys(this.parts)) : undefined;
+    if (counts) {
+      for (const { value } of edits.removed) if (value) for (const key of value.keys()) counts.set(key, counts.get(key)! - 1);
+      for (const { value } of edits.added) if (value) for (const key of value.keys()) counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    const map = new PartedMap(editList(this.#parts!, edits), this.overlapping, counts);
+    this.#parts = undefined;
+    this.#joined = undefined;
     this.#counts = undefined;
-    for (const { value } of edits.removed) if (value) for (const key of value.keys()) counts.set(key, counts.get(key)! - 1);
-    for (const { value } of edits.added) if (value) for (const key of value.keys()) counts.set(key, (counts.get(key) ?? 0) + 1);
-    map.#counts = counts;
+    this.#next = { map, edits };
     return map;
+  }
+
+  /** The parts that `later`, edited from this map in a few steps, has no more, and those it has instead; undefined when it came another way. */
+  partsChangedUntil(later: PartedMap<K, V>): { gone: Part<K, V>[]; came: Part<K, V>[] } | undefined {
+    const balance = new Map<Part<K, V>, number>();
+    const weigh = (edits: ListEdits<Part<K, V>>['added'], by: number): void => {
+      for (const { value } of edits) balance.set(value, (balance.get(value) ?? 0) + by);
+    };
+    let map: PartedMap<K, V> = this;
+    for (let step = 0; map !== later; step++) {
+      const next: Step<K, V> | undefined = map.#next;
+      if (!next || step === maxSteps) return undefined;
+      weigh(next.edits.removed, -1);
+      weigh(next.edits.added, 1);
+      map = next.map;
+    }
+    const times = (sign: number) => [...balance].flatMap(([part, count]) => Array<Part<K, V>>(Math.max(0, sign * count)).fill(part));
+    return { gone: times(-1), came: times(1) };
   }
 
   /** How many parts have the key. */
@@ -82,25 +132,32 @@ export class PartedMap<K, V> implements ReadonlyMap<K, V> {
 
 /** More differing parts than these, and the maps are compared whole. */
 const maxParts = 1_024;
+/** More maps in between than these, and their parts are compared. */
+const maxSteps = 16;
 
 /** The entries in which two maps may differ: for parted ones those of the parts that only one of them has, else all. */
 export function differingEntries<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): [ReadonlyMap<K, V>, ReadonlyMap<K, V>] {
   if (!(a instanceof PartedMap) || !(b instanceof PartedMap)) return [a, b];
   const [before, after] = [a as PartedMap<K, V>, b as PartedMap<K, V>];
-  const edits = listEdits(before.parts, after.parts, maxParts);
-  if (!edits) return [a, b];
-  const gone = entriesOf(edits.removed.map(({ value }) => value));
-  const came = entriesOf(edits.added.map(({ value }) => value));
+  const changed = before.partsChangedUntil(after) ?? changedParts(before, after);
+  if (!changed) return [a, b];
+  const gone = entriesOf(changed.gone);
+  const came = entriesOf(changed.came);
   if (after.overlapping) {
     // A key that a part lost or won may be in another part as well, which both maps have.
-    const won = countKeys(edits.added.map(({ value }) => value));
+    const won = countKeys(changed.came);
     for (const entries of [gone, came])
       for (const key of [...entries.keys()]) if (after.count(key) > (won.get(key) ?? 0)) entries.delete(key);
   }
   return [gone, came];
 }
 
-function entriesOf<K, V>(parts: readonly (ReadonlyMap<K, V> | undefined)[]): Map<K, V> {
+function changedParts<K, V>(before: PartedMap<K, V>, after: PartedMap<K, V>): { gone: Part<K, V>[]; came: Part<K, V>[] } | undefined {
+  const edits = listEdits(before.parts, after.parts, maxParts);
+  return edits && { gone: edits.removed.map(({ value }) => value), came: edits.added.map(({ value }) => value) };
+}
+
+function entriesOf<K, V>(parts: readonly Part<K, V>[]): Map<K, V> {
   const entries = new Map<K, V>();
   for (const part of parts) if (part) for (const [key, value] of part) entries.set(key, value);
   return entries;

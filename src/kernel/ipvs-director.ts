@@ -20,6 +20,8 @@ export interface DirectorDoor {
   read(): Promise<{ director: IpvsDirector; others: readonly string[] }>;
   /** Each tool once, and only those that have something to do. Returns the bytes sent. @throws IpvsError, IptablesError */
   apply(change: DirectorChange): Promise<number>;
+  /** Ends what is kept running. */
+  close(): void;
 }
 
 export interface DirectorSettings {
@@ -36,7 +38,7 @@ export function createDirector(runner: CommandRunner, iptables: Iptables, settin
   const { family } = iptables;
   const { link, lenient } = settings;
   const ipvs = createIpvs(runner);
-  const sets = createIpSets(runner);
+  const sets = createIpSets(runner, { standby: !lenient });
   const dummy = createDummyLink(runner, family, link);
   const orElse = async <T>(read: Promise<T>, nothing: T): Promise<T> => {
     try {
@@ -88,6 +90,7 @@ export function createDirector(runner: CommandRunner, iptables: Iptables, settin
       if (last.length > 0) await dummy.apply(last);
       return Buffer.byteLength(printDirectorChange(change, link, family));
     },
+    close: sets.close,
   };
 }
 

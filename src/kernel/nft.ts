@@ -44,12 +44,15 @@ export interface NftSettings {
   readonly standby?: boolean;
 }
 
+/** Milliseconds for one run. */
+const timeout = 120_000;
+
 /** nftables through the `nft` tool (1.0.6 or later), one process a call, transactions over standard input. */
 export function createNft(runner: CommandRunner, { standby = false }: NftSettings = {}): Nft {
-  const waiting = createStandby(standby ? runner : {}, 'nft', ['--file', '-']);
+  const loading = createStandby(runner, standby, 'nft', ['--file', '-']);
   const run = async (args: readonly string[], input?: string): Promise<string> => {
     try {
-      return (await runner.run('nft', args, { timeout: 120_000, ...(input === undefined ? {} : { input }) })).stdout;
+      return (await runner.run('nft', args, { timeout, ...(input === undefined ? {} : { input }) })).stdout;
     } catch (error) {
       throw classify(error);
     }
@@ -72,19 +75,15 @@ export function createNft(runner: CommandRunner, { standby = false }: NftSetting
     },
     async apply(transaction) {
       const input = printNftTransaction(transaction);
-      const ready = waiting.take();
       try {
-        if (ready) await ready.run(input, 120_000);
-        else await run(['--file', '-'], input);
+        await loading.run(input, timeout);
       } catch (error) {
         throw classify(error);
-      } finally {
-        waiting.renew();
       }
       return Buffer.byteLength(input);
     },
     watch: (table, family, onForeignChange) => watchNftTable(runner, table, family, onForeignChange),
-    close: () => waiting.close(),
+    close: loading.close,
     async counters(table, family) {
       const listing = await listed(['--json', 'list', 'counters', 'table', ...tableText(table, family).split(' ')]);
       if (listing === undefined) return new Map();

@@ -75,6 +75,7 @@ export function ipvsProgrammer(
         .filter((line) => !/^(#|\*|COMMIT)/.test(line)),
     walk: (director, packet, world) => walkIpvsOutcomes(director, packet, world),
     empty: emptyIpvs(family),
+    close: () => door.close(),
   };
   return programmer as AnyProgrammer;
 }

@@ -44,6 +44,7 @@ describe('a map of parts', () => {
       [...own].filter(([key, value]) => other.get(key) !== value).sort(([one], [two]) => one - two);
     return [only(gone, came), only(came, gone)];
   };
+  const joined = (maps: readonly (ReadonlyMap<number, string> | undefined)[]) => maps.flatMap((map) => [...(map ?? [])]);
   const mapsOf = (lists: readonly (readonly number[] | undefined)[]) =>
     lists.map((keys) => keys && new Map(keys.map((key) => [key, valueOf(key)])));
 
@@ -59,6 +60,50 @@ describe('a map of parts', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  /** A list of parts, and what to do to it: which of the maps so far, what to take out, what to put in. */
+  const step = fc.record({
+    from: fc.nat(9),
+    part: fc.nat(12),
+    remove: fc.boolean(),
+    keys: fc.option(fc.uniqueArray(fc.nat(30), { maxLength: 4 }), { nil: undefined }),
+  });
+
+  test('differs from one that was edited from it as from one made anew, whichever of several was edited in between', () => {
+    fc.assert(
+      fc.property(parts, fc.array(step, { maxLength: 24 }), fc.boolean(), (start, steps, shared) => {
+        // Without overlap, each key has a part of its own.
+        const own = (lists: readonly (readonly number[] | undefined)[]) =>
+          shared ? lists : lists.map((keys, index) => keys?.map((key) => key * 100 + index));
+        const first = mapsOf(own(start));
+        const made = [{ parted: new PartedMap([...first], shared), parts: first }];
+        for (const [at, { from, part, remove, keys }] of steps.entries()) {
+          const base = made[from % made.length]!;
+          const index = part % (base.parts.length + 1);
+          const removed = remove && index < base.parts.length ? [{ index, value: base.parts[index] }] : [];
+          const [value] = mapsOf(own([...Array<undefined>(at + 13), keys])).slice(-1);
+          const added = [{ index, value }];
+          made.push({ parted: base.parted.edited({ removed, added }), parts: base.parts.toSpliced(index, removed.length, value) });
+        }
+        for (const one of made) {
+          for (const other of made)
+            expect(differences(one.parted, other.parted)).toEqual(differences(new Map(joined(one.parts)), new Map(joined(other.parts))));
+          expect(new Map(one.parted)).toEqual(new Map(joined(one.parts)));
+          expect(one.parted.parts).toEqual(one.parts);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('costs no copy of its parts to edit', () => {
+    const before = new PartedMap(mapsOf(Array.from({ length: 5_000 }, (_, index) => [index])));
+    const list = before.parts;
+    const after = before.edited({ removed: [], added: [{ index: 7, value: new Map([[9_000, 'new']]) }] });
+    expect(after.parts).toBe(list);
+    expect(before.has(9_000)).toBe(false);
+    expect([before.size, after.size]).toEqual([5_000, 5_001]);
   });
 
   test('tells only what changed, when little did', () => {

@@ -1,5 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { CommandError, inNetworkNamespace, systemRunner } from '../../src/kernel/command-runner.ts';
+import { CommandError, type CommandRunner, inNetworkNamespace, systemRunner } from '../../src/kernel/command-runner.ts';
 import { identify } from '../../src/kernel/processes.ts';
 import { createStandby } from '../../src/kernel/standby.ts';
 
@@ -23,29 +24,44 @@ test('a program that waits fails as one that is started for it', async () => {
   await expect(standby!('false', []).run('x'.repeat(1_000_000), 20_000)).rejects.toBeInstanceOf(CommandError);
 });
 
-test('the next program waits once the last was used, and none after the end', async () => {
-  const started: string[] = [];
-  const dismissed: number[] = [];
-  const keeper = createStandby(
-    {
-      standby: (command, args) => {
-        const number = started.push([command, ...args].join(' '));
-        return { run: () => Promise.reject(new Error('not asked here')), dismiss: () => void dismissed.push(number) };
-      },
+test('the first input is given to a program started for it, the next to one that waits, and none waits after the end', async () => {
+  const events: string[] = [];
+  let fails = false;
+  const answer = async (text: string) => {
+    events.push(text);
+    if (fails) throw new Error('refused');
+    return { stdout: '', stderr: '', exitCode: 0 };
+  };
+  const runner: CommandRunner = {
+    run: (command, args, options) => answer(`${command} ${args.join(' ')} started for ${options?.input}`),
+    standby: (command, args) => {
+      const number = events.push(`${command} ${args.join(' ')} waits`);
+      return { run: (input) => answer(`the one of ${number} gets ${input}`), dismiss: () => void events.push(`the one of ${number} goes`) };
     },
-    'nft',
-    ['--file', '-'],
-  );
-  expect(keeper.take()).toBeUndefined();
-  keeper.renew();
-  keeper.renew();
-  expect(started).toEqual(['nft --file -']);
-  expect(keeper.take()).toBeDefined();
-  expect(keeper.take()).toBeUndefined();
-  keeper.renew();
-  keeper.close();
-  keeper.renew();
-  expect([started.length, dismissed]).toEqual([2, [2]]);
+  };
+  const nft = createStandby(runner, true, 'nft', ['--file', '-']);
+  await nft.run('a', 1_000);
+  await nextTurn();
+  fails = true;
+  await expect(nft.run('b', 1_000)).rejects.toThrow('refused');
+  await nextTurn();
+  nft.close();
+  fails = false;
+  await nft.run('c', 1_000);
+  const never = createStandby(runner, false, 'ipset', ['restore']);
+  await never.run('d', 1_000);
+  await nextTurn();
+  await never.run('e', 1_000);
+  expect(events).toEqual([
+    'nft --file - started for a',
+    'nft --file - waits',
+    'the one of 2 gets b',
+    'nft --file - waits',
+    'the one of 4 goes',
+    'nft --file - started for c',
+    'ipset restore started for d',
+    'ipset restore started for e',
+  ]);
 });
 
 test('a program that goes on is heard line by line and ended with all it started', async () => {
