@@ -2,6 +2,12 @@ import { applyListEdits, editList, type ListEdits, listEdits, reversed } from '.
 
 type Part<K, V> = ReadonlyMap<K, V> | undefined;
 
+/** Parts that only one of two maps has. */
+interface ChangedParts<K, V> {
+  readonly gone: readonly Part<K, V>[];
+  readonly came: readonly Part<K, V>[];
+}
+
 /** A map that was edited from another, and how. */
 interface Step<K, V> {
   readonly map: PartedMap<K, V>;
@@ -32,13 +38,16 @@ export class PartedMap<K, V> implements ReadonlyMap<K, V> {
 
   /** To be read at once: the list is another after the next {@link edited}. */
   get parts(): readonly Part<K, V>[] {
-    if (this.#parts) return this.#parts;
+    this.#parts ??= PartedMap.#rebuilt(this);
+    return this.#parts;
+  }
+
+  static #rebuilt<K, V>(map: PartedMap<K, V>): Part<K, V>[] {
     const steps: Step<K, V>[] = [];
-    let map: PartedMap<K, V> = this;
-    for (; !map.#parts; map = map.#next!.map) steps.push(map.#next!);
-    const parts = [...map.#parts];
+    let later = map;
+    for (; !later.#parts; later = later.#next!.map) steps.push(later.#next!);
+    const parts = [...later.#parts];
     for (const { edits } of steps.reverse()) editList(parts, reversed(edits));
-    this.#parts = parts;
     return parts;
   }
 
@@ -61,15 +70,17 @@ export class PartedMap<K, V> implements ReadonlyMap<K, V> {
     return map;
   }
 
-  /** The parts that `later`, edited from this map in a few steps, has no more, and those it has instead; undefined when it came another way. */
-  partsChangedUntil(later: PartedMap<K, V>): { gone: Part<K, V>[]; came: Part<K, V>[] } | undefined {
+  /**
+   * The parts of `before` that `after`, edited from it in a few steps, has no more, and those it has instead; undefined when it came another way.
+   */
+  static changedParts<K, V>(before: PartedMap<K, V>, after: PartedMap<K, V>): ChangedParts<K, V> | undefined {
     const balance = new Map<Part<K, V>, number>();
     const weigh = (edits: ListEdits<Part<K, V>>['added'], by: number): void => {
       for (const { value } of edits) balance.set(value, (balance.get(value) ?? 0) + by);
     };
-    let map: PartedMap<K, V> = this;
-    for (let step = 0; map !== later; step++) {
-      const next: Step<K, V> | undefined = map.#next;
+    let map = before;
+    for (let step = 0; map !== after; step++) {
+      const next = map.#next;
       if (!next || step === maxSteps) return undefined;
       weigh(next.edits.removed, -1);
       weigh(next.edits.added, 1);
@@ -139,7 +150,7 @@ const maxSteps = 16;
 export function differingEntries<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): [ReadonlyMap<K, V>, ReadonlyMap<K, V>] {
   if (!(a instanceof PartedMap) || !(b instanceof PartedMap)) return [a, b];
   const [before, after] = [a as PartedMap<K, V>, b as PartedMap<K, V>];
-  const changed = before.partsChangedUntil(after) ?? changedParts(before, after);
+  const changed = PartedMap.changedParts(before, after) ?? comparedParts(before, after);
   if (!changed) return [a, b];
   const gone = entriesOf(changed.gone);
   const came = entriesOf(changed.came);
@@ -152,7 +163,7 @@ export function differingEntries<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V
   return [gone, came];
 }
 
-function changedParts<K, V>(before: PartedMap<K, V>, after: PartedMap<K, V>): { gone: Part<K, V>[]; came: Part<K, V>[] } | undefined {
+function comparedParts<K, V>(before: PartedMap<K, V>, after: PartedMap<K, V>): ChangedParts<K, V> | undefined {
   const edits = listEdits(before.parts, after.parts, maxParts);
   return edits && { gone: edits.removed.map(({ value }) => value), came: edits.added.map(({ value }) => value) };
 }
