@@ -77,10 +77,10 @@ function diffLink(actual: IpvsDirector, desired: IpvsDirector): DummyLinkOperati
 }
 
 /** What the machine holds once the change is done. */
-export const directorAfter = (before: IpvsDirector, change: DirectorChange, desired: IpvsDirector): IpvsDirector => ({
+export const directorAfter = (before: IpvsDirector, change: DirectorChange | undefined, desired: IpvsDirector): IpvsDirector => ({
   ...desired,
-  iptables: change.iptables ? applyIptables(before.iptables, change.iptables) : before.iptables,
-  draining: change.servers.length === 0 ? before.draining : drainingAfter(before.draining, change.servers),
+  iptables: change?.iptables ? applyIptables(before.iptables, change.iptables) : before.iptables,
+  draining: change && change.servers.length > 0 ? drainingAfter(before.draining, change.servers) : before.draining,
 });
 
 export const sizeOfDirectorChange = ({ sysctls, timeouts, sets, iptables, servers, links }: DirectorChange): number =>

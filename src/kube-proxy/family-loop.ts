@@ -69,8 +69,8 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
   const log = context.log.child({ component: 'proxy', family: `IPv${family}` });
   const compile = createProxyCompiler(family);
 
-  /** Kept over turns, so that a sync reads nothing; given up when it may be wrong. */
-  let kernel: { rules: unknown; readAt: number } | undefined = { rules: initial, readAt: clock.monotonic() };
+  /** Kept over turns, so that a sync reads nothing; given up when it may be wrong. `asRead` while the rules are as they were read. */
+  let kernel: { rules: unknown; readAt: number; asRead: boolean } | undefined = { rules: initial, readAt: clock.monotonic(), asRead: true };
   let applied: ProxyModel | undefined;
   let latest: ProxyModel | undefined;
   let toldProblems = '';
@@ -90,13 +90,13 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
     if (!kernel || auditor.isDoubtful()) {
       auditor.reading();
       hasRead = true;
-      kernel = { rules: await programmer.read(), readAt: clock.monotonic() };
+      kernel = { rules: await programmer.read(), readAt: clock.monotonic(), asRead: true };
     }
     return { rules: kernel.rules, model: applied, nodeAddresses: new Set() };
   }
 
   function audited(rules: unknown): void {
-    kernel = { rules, readAt: clock.monotonic() };
+    kernel = { rules, readAt: clock.monotonic(), asRead: true };
   }
 
   async function program(change: unknown, { rules, model }: State): Promise<void> {
@@ -111,7 +111,7 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
       dependencies.onRestoreFailed(error, !hasRead);
       throw error;
     }
-    if (before) kernel = { rules: programmer.after(before.rules, change, rules), readAt: before.readAt };
+    if (before) kernel = { rules: programmer.after(before.rules, change, rules), readAt: before.readAt, asRead: false };
     lastChange = { at: clock.now(), milliseconds: clock.monotonic() - start, bytes };
     const lines = programmer.size(change);
     if (kernel) metrics.programmed(family, programmer.count(kernel.rules), lines, model!);
@@ -153,6 +153,8 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
         rules: programmer.diff(actual.rules, desired.rules),
         cleanFlows: mayHaveStaleFlows(actual.model, desired.model!),
       };
+      if (change.rules === undefined && kernel?.asRead)
+        kernel = { ...kernel, rules: programmer.after(actual.rules, undefined, desired.rules), asRead: false };
       if (change.rules !== undefined || change.cleanFlows) return change;
       applied = desired.model;
       return undefined;

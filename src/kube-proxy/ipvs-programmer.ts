@@ -37,21 +37,14 @@ export function ipvsProgrammer(
   const waiting = drainClock(options.ipvsGracefulPeriod, monotonic);
   /** Of the node's other links, when they were last read. */
   let ownAddresses: readonly string[] | undefined;
-  let rendered: IpvsDirector | undefined;
   const programmer: Programmer<IpvsDirector, DirectorChange> = {
     family,
     async read() {
       const { director, others } = await door.read();
       ownAddresses = others;
-      const actual = { ...director, draining: waiting(director.draining) };
-      // When the kernel holds what was last wanted, that very object tells the next comparison so at no cost.
-      const same = rendered && diffDirector({ ...actual, draining: noDraining }, rendered, owner) === undefined;
-      return same ? { ...rendered!, iptables: actual.iptables, draining: actual.draining } : actual;
+      return { ...director, draining: waiting(director.draining) };
     },
-    render(model: ProxyModel, node: NodeFacts) {
-      rendered = render(model, node, ownAddresses ?? node.addresses.map(({ text }) => text));
-      return rendered;
-    },
+    render: (model: ProxyModel, node: NodeFacts) => render(model, node, ownAddresses ?? node.addresses.map(({ text }) => text)),
     diff: (actual, desired) => diffDirector(actual, desired, owner),
     apply: (change) => door.apply(change),
     after: directorAfter,
@@ -79,8 +72,6 @@ export function ipvsProgrammer(
   };
   return programmer as AnyProgrammer;
 }
-
-const noDraining: DrainingServers = new Map();
 
 /** Marks those expired that have drained for longer than the period (ms), counting from when they were first seen to. */
 function drainClock(period: number, monotonic: () => number): (draining: DrainingServers) => DrainingServers {

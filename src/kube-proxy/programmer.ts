@@ -26,8 +26,11 @@ export interface Programmer<Rules, Change> {
   diff(actual: Rules, desired: Rules): Change | undefined;
   /** One transaction of the kernel. Returns the bytes sent. */
   apply(change: Change): Promise<number>;
-  /** Pure. What the kernel holds once the change is done. */
-  after(before: Rules, change: Change, desired: Rules): Rules;
+  /**
+   * Pure. What the kernel holds once the change is done, made of what was wanted as far as it can be, so that the next comparison sees at once what is
+   * the same. Without a change it is what the kernel holds already.
+   */
+  after(before: Rules, change: Change | undefined, desired: Rules): Rules;
   /** Lines or operations in a change. */
   size(change: Change): number;
   /** Rules of ours, by table. */
