@@ -5,7 +5,7 @@ import { createKubeClient } from '../kube/http-client.ts';
 import { loadKubeconfig } from '../kube/kubeconfig.ts';
 import { attributeLines } from '../kube-proxy/attribution.ts';
 import { compareModes, differenceLines } from '../kube-proxy/compare-modes.ts';
-import { programmersOf } from '../kube-proxy/daemon.ts';
+import { programmersOf } from '../kube-proxy/effects/programmers.ts';
 import { explainFlow, explanationLines } from '../kube-proxy/explain.ts';
 import {
   compileProxy,

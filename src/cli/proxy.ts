@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { systemRunner } from '../kernel/command-runner.ts';
-import { cleanupProxy, startProxy } from '../kube-proxy/daemon.ts';
+import { startProxy } from '../kube-proxy/daemon.ts';
+import { cleanupProxy } from '../kube-proxy/effects/mode-removal.ts';
 import { configurationOf, metricsPort, printConfiguration, type ProxyOptions, resolveProxyOptions } from '../kube-proxy/index.ts';
 import type { Daemon, DaemonContext } from '../runtime/daemon.ts';
 import { startHealthServer } from '../runtime/health-server.ts';

@@ -1,31 +1,26 @@
-import { existsSync } from 'node:fs';
-import { availableParallelism, release } from 'node:os';
+import { availableParallelism } from 'node:os';
 import type { CommandRunner } from '../kernel/command-runner.ts';
-import { createConntrack, isMissingTool } from '../kernel/conntrack.ts';
-import { createIptables, type Iptables, IptablesError } from '../kernel/iptables.ts';
-import { createDirector } from '../kernel/ipvs-director.ts';
-import { createNft } from '../kernel/nft.ts';
+import { IptablesError } from '../kernel/iptables.ts';
 import { writeSysctls } from '../kernel/sysctl.ts';
 import type { ClusterCache } from '../kube/cluster-cache.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Family } from '../net/index.ts';
 import { type EndpointSlice, type KubeObject, resources } from '../objects/client.ts';
 import type { DaemonContext, NodeDaemon } from '../runtime/daemon.ts';
-import type { Logger } from '../runtime/log.ts';
 import { createPortServers } from '../runtime/port-servers.ts';
 import { startSyncLoop } from '../runtime/sync-loop.ts';
 import { conntrackSettings } from './conntrack-settings.ts';
 import { configureConntrack } from './effects/configure-conntrack.ts';
-import { createFamilyLoop, type UdpFlows } from './family-loop.ts';
+import { trackedFlows } from './effects/tracked-flows.ts';
+import { createFamilyLoop } from './family-loop.ts';
 import { healthAnswers, isNodeEligible, type ProxyHealth } from './health-answers.ts';
 import { healthCheckAnswers } from './health-checks.ts';
 import type { ProxyInput } from './input.ts';
-import { ipvsProgrammer } from './ipvs-programmer.ts';
 import { createProxyMetrics } from './metrics.ts';
-import { type ProxyOptions, type ProxyOptionsInput, resolveProxyOptions } from './options.ts';
-import { type AnyProgrammer, iptablesProgrammer, nftablesProgrammer } from './programmer.ts';
+import { removeOtherModes } from './effects/mode-removal.ts';
+import { type ProxyOptionsInput, resolveProxyOptions } from './options.ts';
 import { createProblemEvents, healthPortProblems } from './problem-events.ts';
-import { dummyLink, ipvsOwner, ipvsSysctls } from './render/ipvs.ts';
+import { programmersOf } from './effects/programmers.ts';
 import { type ProxyReport, reportServices } from './report.ts';
 
 export interface ProxyDependencies {
@@ -171,132 +166,6 @@ export async function startProxy(
         families: each,
       };
     },
-  };
-}
-
-/** Removes all that the proxy ever programs, in every mode and family; rules of others stay. Returns how many rules went. */
-export async function cleanupProxy(input: ProxyOptionsInput, runner: CommandRunner, log: Logger): Promise<number> {
-  const options = resolveProxyOptions(input);
-  let removed = 0;
-  for (const mode of modes) removed += await removeMode(mode, undefined, options, runner, log);
-  return removed;
-}
-
-type Mode = ProxyOptions['mode'];
-
-/** Mode ipvs first: it takes the chains that it has in common with iptables with it. */
-const modes: readonly Mode[] = ['ipvs', 'iptables', 'nftables'];
-
-async function removeOtherModes(options: ProxyOptions, runner: CommandRunner, log: Logger): Promise<void> {
-  // In mode ipvs each sync claims what mode iptables left, because some chains belong to both.
-  for (const mode of modes.filter((each) => each !== options.mode && !(each === 'iptables' && options.mode === 'ipvs'))) {
-    try {
-      const removed = await removeMode(mode, options.mode, options, runner, log);
-      if (removed > 0) log.info({ mode, rules: removed }, 'removed the rules of another mode');
-    } catch (error) {
-      log.warn({ err: error, mode }, 'cannot remove the rules of another mode; run podwire proxy --cleanup');
-    }
-  }
-}
-
-/** A tool that is not installed has programmed nothing. `stays` is the mode that is not removed. */
-async function removeMode(mode: Mode, stays: Mode | undefined, options: ProxyOptions, runner: CommandRunner, log: Logger): Promise<number> {
-  let removed = 0;
-  // Who changes the mode may have changed the variant of iptables with it, and whether one or the other was used then nobody knows any more.
-  const variants = mode === 'iptables' ? new Set([options.iptables, 'nft', 'legacy'] as const) : [options.iptables];
-  for (const iptables of variants) {
-    for (const programmer of programmersOf(mode, { ...options, iptables }, runner, log, { removal: { stays } })) {
-      let actual: unknown;
-      try {
-        actual = await programmer.read();
-      } catch (error) {
-        // Nor has a variant that this kernel has not.
-        if (iptables !== options.iptables || (error as { code?: unknown }).code === 'not-installed') continue;
-        throw error;
-      }
-      const change = programmer.diff(actual, programmer.empty);
-      if (change === undefined) continue;
-      for (const count of programmer.count(actual).values()) removed += count;
-      await programmer.apply(change);
-    }
-  }
-  return removed;
-}
-
-export interface ProgrammersSetting {
-  /** The mode is to be removed, and this one stays. */
-  readonly removal?: { readonly stays: Mode | undefined };
-  /** Milliseconds of a clock that is never put back; the machine's by default. */
-  readonly monotonic?: () => number;
-}
-
-/** The doors to the kernel for every family that is wanted and there. */
-export function programmersOf(
-  mode: Mode,
-  options: ProxyOptions,
-  runner: CommandRunner,
-  log: Logger,
-  { removal, monotonic = () => performance.now() }: ProgrammersSetting = {},
-): AnyProgrammer[] {
-  return options.families.flatMap((name) => {
-    if (name === 'IPv6' && !existsSync('/proc/sys/net/ipv6')) {
-      log.warn('this kernel has no IPv6: programming IPv4 only');
-      return [];
-    }
-    const family = name === 'IPv4' ? 4 : 6;
-    if (mode === 'nftables') return [nftablesProgrammer(createNft(runner, { standby: removal === undefined }), family, options)];
-    const iptables = createIptables(runner, family, { variant: options.iptables, lockTimeout: options.lockTimeout });
-    const door = explainMissing(iptables);
-    if (mode === 'iptables') return [iptablesProgrammer(door, options)];
-    const director = createDirector(runner, door, {
-      link: dummyLink,
-      ownsSet: ipvsOwner(family, options, false).ownsSet,
-      sysctls: removal ? [] : ipvsSysctls(options),
-      lenient: removal !== undefined,
-    });
-    return [
-      ipvsProgrammer(director, family, options, { monotonic, kernelRelease: release(), keepsIptables: removal?.stays === 'iptables' }),
-    ];
-  });
-}
-
-/** Adds what to do to the errors of somebody who has just begun. */
-function explainMissing(driver: Iptables): Iptables {
-  return {
-    ...driver,
-    async read() {
-      try {
-        return await driver.read();
-      } catch (error) {
-        if (!(error instanceof IptablesError) || error.code !== 'not-permitted') throw error;
-        throw new IptablesError(
-          error.code,
-          `${error.message.trim()} (the service proxy needs root, or CAP_NET_ADMIN and CAP_NET_RAW)`,
-          undefined,
-          error,
-        );
-      }
-    },
-  };
-}
-
-/** Connection tracking by the conntrack tool; without it a warning, once. */
-function trackedFlows(runner: CommandRunner, log: Logger): UdpFlows {
-  const conntrack = createConntrack(runner);
-  let isMissing = false;
-  return {
-    async list(family) {
-      if (isMissing) return undefined;
-      try {
-        return await conntrack.listUdp(family);
-      } catch (error) {
-        if (!isMissingTool(error)) throw error;
-        isMissing = true;
-        log.warn('the conntrack tool is not installed: UDP clients may keep sending to endpoints that are gone');
-        return undefined;
-      }
-    },
-    delete: (family, groups) => conntrack.deleteUdp(family, groups),
   };
 }
 

@@ -123,10 +123,11 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
     const tracked = model && (await flows.list(family));
     if (!tracked) return;
     const stale = staleFlows(tracked, applied, model, nodeAddresses);
-    if (stale.length > 0) await flows.delete(family, groupFlows(stale));
+    if (stale.length > 0) {
+      await flows.delete(family, groupFlows(stale));
+      log.info({ flows: stale.length }, 'deleted UDP flows to endpoints that are gone');
+    }
     metrics.flowsCleaned(family, stale.length, (clock.monotonic() - start) / 1_000);
-    if (stale.length === 0) return;
-    log.info({ flows: stale.length }, 'deleted UDP flows to endpoints that are gone');
   }
 
   function tellProblems({ problems }: ProxyModel): void {

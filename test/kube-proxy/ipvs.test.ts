@@ -6,7 +6,9 @@ import { createFakeIpvs, type FakeIpvs } from '../../src/kernel/fake-ipvs.ts';
 import { createFakeCluster, type FakeCluster } from '../../src/kube/fake-cluster.ts';
 import { attributeLines } from '../../src/kube-proxy/attribution.ts';
 import { compareModes } from '../../src/kube-proxy/compare-modes.ts';
-import { cleanupProxy, programmersOf, startProxy } from '../../src/kube-proxy/daemon.ts';
+import { startProxy } from '../../src/kube-proxy/daemon.ts';
+import { cleanupProxy } from '../../src/kube-proxy/effects/mode-removal.ts';
+import { programmersOf } from '../../src/kube-proxy/effects/programmers.ts';
 import {
   compileProxy,
   nodeFacts,

@@ -1,5 +1,5 @@
 import type { CommandRunner } from '../../../src/kernel/command-runner.ts';
-import { programmersOf } from '../../../src/kube-proxy/daemon.ts';
+import { programmersOf } from '../../../src/kube-proxy/effects/programmers.ts';
 import { compileProxy, nodeFacts, type ProxyInput, type ProxyOptionsInput, resolveProxyOptions } from '../../../src/kube-proxy/index.ts';
 import type { AnyProgrammer } from '../../../src/kube-proxy/programmer.ts';
 import { silentLogger } from '../../../src/runtime/log.ts';

@@ -1,6 +1,6 @@
 import type { CommandRunner } from '../../../src/kernel/command-runner.ts';
 import { writeSysctls } from '../../../src/kernel/sysctl.ts';
-import { programmersOf } from '../../../src/kube-proxy/daemon.ts';
+import { programmersOf } from '../../../src/kube-proxy/effects/programmers.ts';
 import type { NodeFacts, ProxyModel, ProxyOptions } from '../../../src/kube-proxy/index.ts';
 import type { AnyProgrammer } from '../../../src/kube-proxy/programmer.ts';
 import { silentLogger } from '../../../src/runtime/log.ts';

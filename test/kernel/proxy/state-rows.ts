@@ -1,7 +1,7 @@
 // What a service proxy owes its users over time: rows of the scenario list about states and changes rather than one packet. Each returns what was
 // seen and what should have been, in words.
 import { resolveProxyOptions } from '../../../src/kube-proxy/index.ts';
-import { programmersOf } from '../../../src/kube-proxy/daemon.ts';
+import { programmersOf } from '../../../src/kube-proxy/effects/programmers.ts';
 import { silentLogger } from '../../../src/runtime/log.ts';
 import { destinations, origins, type Variant } from '../../kube-proxy/scenario-objects.ts';
 import { outOfWindow } from './out-of-window.ts';
