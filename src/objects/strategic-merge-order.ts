@@ -2,8 +2,9 @@
 
 export type ListItem = string | number | boolean | Record<string, unknown>;
 
-/** What tells an item from the others: the value of its merge key, or (with key '') itself. */
-export const identityOf = (item: ListItem, key: string): unknown => (key === '' ? item : (item as Record<string, unknown>)[key]);
+/** What tells an item from the others: the value of its merge key, or (with key '') itself. What is no object has no merge key. */
+export const identityOf = (item: ListItem | null, key: string): unknown =>
+  key === '' ? item : typeof item === 'object' ? item?.[key] : undefined;
 
 /** Where each identity first stands in the list. */
 export function positions(list: readonly ListItem[], key: string): Map<unknown, number> {

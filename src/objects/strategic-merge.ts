@@ -65,7 +65,7 @@ function mergeList(original: readonly unknown[], patch: readonly unknown[], fiel
   const key = field?.mergeKey;
   if (key === undefined) return withoutDirectives(patch) as unknown[];
   if (key === '') {
-    if (patch.some((item) => typeof item === 'object')) throw new PatchError(`an item of ${name} is no primitive value`);
+    checkItems(patch, key, name);
     return arrange([...new Set([...original, ...patch])] as ListItem[], patch as ListItem[], original as ListItem[], '');
   }
   const kept = applyItemDirectives(
@@ -91,11 +91,11 @@ function applyItemDirectives(
   key: string,
   name: string,
 ): { original: JsonObject[]; patch: JsonObject[] } {
+  checkItems(patch, key, name);
   const deleted = new Set<unknown>();
   let replace = false;
   const ordinary: JsonObject[] = [];
-  for (const item of patch) {
-    if (!isObject(item)) throw new PatchError(`an item of ${name} is no object`);
+  for (const item of patch as readonly JsonObject[]) {
     const what = item[directive];
     if (what === 'replace') {
       replace = true;
@@ -106,7 +106,7 @@ function applyItemDirectives(
     if (what === 'delete') deleted.add(item[key]);
     else ordinary.push(item);
   }
-  return { original: replace ? [] : original.filter((item) => !deleted.has(item[key])), patch: ordinary };
+  return { original: replace ? [] : original.filter((item) => !deleted.has(identityOf(item, key))), patch: ordinary };
 }
 
 function applyRetainKeys(result: Map<string, unknown>, patch: JsonObject): void {
@@ -133,6 +133,7 @@ function applySetOrders(result: Map<string, unknown>, patch: JsonObject, schema:
     if (change === null || (change !== undefined && !Array.isArray(change))) continue;
     const key = field?.mergeKey;
     if (key === undefined) throw new PatchError(`${name} is not merged, so it can have no ${setOrder}`);
+    checkItems(order, key, directiveKey);
     checkOrder((change ?? []) as ListItem[], order as ListItem[], key, name);
     if (!Array.isArray(original) && change === undefined) continue;
     const before = Array.isArray(original) ? original : [];
@@ -145,6 +146,12 @@ function applySetOrders(result: Map<string, unknown>, patch: JsonObject, schema:
     done.add(deleteFrom + name);
   }
   return done;
+}
+
+/** A list that merges by a key is one of objects, any other one of primitive values. */
+function checkItems(items: readonly unknown[], key: string, name: string): void {
+  if (key === '' && items.some((item) => typeof item === 'object')) throw new PatchError(`an item of ${name} is no primitive value`);
+  if (key !== '' && !items.every(isObject)) throw new PatchError(`an item of ${name} is no object`);
 }
 
 /** Items that the patch sets must stand in the order's list, in the same sequence. */

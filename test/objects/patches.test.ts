@@ -229,6 +229,13 @@ describe('strategic merge patch', () => {
       "doesn't match $setElementOrder/containers",
     ],
     [{ spec: { '$setElementOrder/tolerations': [], tolerations: [] } }, 'tolerations is not merged'],
+    [{ spec: { '$setElementOrder/containers': [null] } }, 'an item of $setElementOrder/containers is no object'],
+    [
+      { spec: { '$setElementOrder/containers': ['a'], containers: [{ name: 'a' }] } },
+      'an item of $setElementOrder/containers is no object',
+    ],
+    [{ metadata: { '$setElementOrder/finalizers': [null] } }, 'an item of $setElementOrder/finalizers is no primitive value'],
+    [{ metadata: { finalizers: [{}] } }, 'an item of finalizers is no primitive value'],
     [{ metadata: { '$deleteFromPrimitiveList/finalizers': 'a' } }, 'must be a list'],
   ])('%j is refused', (patch, message) => {
     const act = () => strategicMergePatch(pod, { metadata: { finalizers: ['a'] }, ...spec([{ name: 'a' }]) }, patch);
@@ -253,7 +260,11 @@ describe('strategic merge patch', () => {
       tree: fc.oneof(
         { maxDepth: 4 },
         fc.constantFrom('a', 'b', 'delete', 'replace', null),
-        fc.array(tie('tree'), { maxLength: 3 }),
+        // Of items that are alike, a list that is new keeps all and one that is merged keeps one, as in the reference.
+        fc.uniqueArray(tie('tree'), {
+          maxLength: 3,
+          selector: (item) => JSON.stringify((item as { name?: unknown } | null)?.name ?? item),
+        }),
         fc.dictionary(key, tie('tree'), { maxKeys: 4 }),
       ),
     }));

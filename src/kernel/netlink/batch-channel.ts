@@ -1,5 +1,6 @@
 import { type PipedParts, type PipedProcess, startPiped } from '../piped-process.ts';
 import { splitLines } from '../../runtime/split-lines.ts';
+import { keepRunning, marker } from './running-ip.ts';
 
 /** A line of a batch that failed: its place in the batch from 0, and what `ip` and the kernel said. */
 export interface BatchLineFailure {
@@ -42,46 +43,21 @@ interface PendingBatch {
   readonly reject: (error: BatchChannelError) => void;
 }
 
-/** No object of iproute2: the error that it gets tells, by its line number, that everything before it is done. */
-const marker = 'podwire-sync';
-
 /** Bytes; `ip` says less. */
 const maxLine = 64 * 1024;
 
 /** Starts `ip` with the first batch. In the network namespace of this process. */
 export function createBatchChannel(parts: PipedParts): BatchChannel {
-  let current: Promise<Session> | undefined;
-  let closed = false;
-  const retire = (): void => {
-    const session = current;
-    current = undefined;
-    session?.then(
-      ({ finish }) => finish(),
-      () => undefined,
-    );
-  };
+  const running = keepRunning((onEnd) => startSession(parts, onEnd));
   return {
     async run(lines) {
-      if (closed) throw new BatchChannelError('the channel is closed');
+      if (running.closed) throw new BatchChannelError('the channel is closed');
       for (const line of lines)
         if (/[\n\r\\]/.test(line)) throw new RangeError(`an ip operation must be one plain line: ${JSON.stringify(line)}`);
-      const mine = (current ??= startSession(parts, () => {
-        if (current === mine) current = undefined;
-      }));
-      let session: Session;
-      try {
-        session = await mine;
-      } catch (error) {
-        if (current === mine) current = undefined;
-        throw error;
-      }
-      return session.run(lines);
+      return (await running.session()).run(lines);
     },
-    restart: retire,
-    close() {
-      closed = true;
-      retire();
-    },
+    restart: running.retire,
+    close: running.close,
   };
 }
 

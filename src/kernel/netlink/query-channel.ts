@@ -1,12 +1,10 @@
 import { splitLines } from '../../runtime/split-lines.ts';
 import type { CommandResult, CommandRunner } from '../command-runner.ts';
 import { type PipedParts, type PipedProcess, startPiped } from '../piped-process.ts';
+import { keepRunning, marker } from './running-ip.ts';
 
 /** What `ipBatchQuery` runs. */
 const args = ['-json', '-details', '-force', '-batch', '-'] as const;
-
-/** No object of iproute2; see batch-channel.ts. */
-const marker = 'podwire-sync';
 
 /** Bytes; the routes of a node may be many. */
 const maxLine = 64 * 1024 * 1024;
@@ -23,31 +21,22 @@ export interface QueryChannel extends CommandRunner {
  * with one of them, the whole batch once more with the runner of the parts: that answer counts.
  */
 export function createQueryChannel(parts: PipedParts): QueryChannel {
-  let current: Promise<Session> | undefined;
-  let closed = false;
-  const retire = (): void => {
-    const session = current;
-    current = undefined;
-    session?.then(
-      ({ finish }) => finish(),
-      () => undefined,
-    );
-  };
+  const running = keepRunning(() => startSession(parts));
   return {
     async run(command, given, options = {}) {
       const lines = (options.input ?? '').split('\n').filter((line) => line !== '');
-      if (!closed && command === 'ip' && given.join(' ') === args.join(' ')) {
-        const answer = await (current ??= startSession(parts)).then((session) => session.run(lines)).catch(() => undefined);
+      if (!running.closed && command === 'ip' && given.join(' ') === args.join(' ')) {
+        const answer = await running
+          .session()
+          .then((session) => session.run(lines))
+          .catch(() => undefined);
         if (answer) return answer;
-        retire();
+        running.retire();
       }
       return parts.runner.run(command, given, options);
     },
-    restart: retire,
-    close() {
-      closed = true;
-      retire();
-    },
+    restart: running.retire,
+    close: running.close,
   };
 }
 
