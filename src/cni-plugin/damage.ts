@@ -88,19 +88,33 @@ export function endDamagedRecord(records: RecordStore, owner: AddressOwner, { re
 
 /**
  * Frees names that are claimed and that no owner's record tells of, because somebody removed or damaged one. A record is there before its claims
- * and after them, so at rest there are none.
+ * and after them, so at rest there are none. What an owner has whose record cannot be read, or who `isKept` though the record is gone, stays: there
+ * the claim's own record tells whose it is.
  */
-export function freeDeadClaims({ store, dataDir, kind, decode }: RecordStore, { reportDamage }: DamagePort): void {
+export function freeDeadClaims(
+  { store, dataDir, kind, decode }: RecordStore,
+  isKept: (owner: AddressOwner) => boolean,
+  { reportDamage }: DamagePort,
+): void {
   const claims = store.claims().map((name) => ({ name, text: store.readClaim(name) }));
   const held = new Set<string>();
+  const [readable, damaged] = [new Set<string>(), new Set<string>()];
   for (const key of store.owners()) {
     const text = store.readOwner(key);
     const record = text === undefined ? undefined : decode(text);
+    const isReadable = record !== undefined && ownerKey(record.owner) === key;
+    (isReadable ? readable : damaged).add(key);
     // Of a record that cannot be read, what is the same file.
-    for (const name of record && ownerKey(record.owner) === key ? record.names : store.claimsWithRecord(key)) held.add(name);
+    for (const name of isReadable ? record.names : store.claimsWithRecord(key)) held.add(name);
   }
+  const isOwned = (text: string): boolean => {
+    const owner = decode(text)?.owner;
+    if (!owner) return false;
+    const key = ownerKey(owner);
+    return !readable.has(key) && (damaged.has(key) || isKept(owner));
+  };
   for (const { name, text } of claims) {
-    if (text === undefined || held.has(name) || store.readClaim(name) !== text) continue;
+    if (text === undefined || held.has(name) || isOwned(text) || store.readClaim(name) !== text) continue;
     reportDamage({ dataDir, what: `${kind}, claim on ${name}`, outcome: 'nobody has it: it is free now', text });
     store.release(name);
   }

@@ -43,8 +43,8 @@ export async function collect(options: PluginOptions, valid: readonly AddressOwn
   }
   const { delegate } = options.ipam;
   if (delegate) await attempt(() => delegateOverall(delegate, 'GC', ports));
-  await attempt(() => freeDeadClaims(reservationsOf(store, dataDir, options.name), ports));
-  await attempt(() => freeDeadClaims(hostPortsOf(ports.openHostPorts(dataDir), dataDir), ports));
+  await attempt(() => freeDeadClaims(reservationsOf(store, dataDir, options.name), isKept, ports));
+  await attempt(() => freeDeadClaims(hostPortsOf(ports.openHostPorts(dataDir), dataDir), isKept, ports));
   const isUsed = (): boolean => kept.size > 0 || listReservations(store).reservations.length > 0;
   await attempt(() => collectExtras(options, isKept, isUsed, ports));
   await attempt(() => collectGuards(new Set(valid.map(({ containerId, ifname }) => hostLinkName(containerId, ifname))), ports));

@@ -67,7 +67,7 @@ export function serveIpam(request: IpamRequest, ports: CniPorts): object | undef
         const owner = ownerOfKey(key);
         if (owner && !valid.has(key) && !endDamagedRecord(records, owner, ports)) releaseAddresses(store, owner);
       }
-      freeDeadClaims(records, ports);
+      freeDeadClaims(records, (owner) => valid.has(ownerKey(owner)), ports);
       return undefined;
     }
     case 'STATUS':

@@ -52,7 +52,7 @@ export function* choicesOf(store: ReservationStore, sets: readonly RangeSet[], q
   const asked = hasAsked ? readAsked(store, pool) : noAddresses;
   // What somebody asked for was given out of turn: it is not new when its turn comes, but in the queue.
   const taken: TakenAddresses = { has: (name) => store.isClaimed(name) || asked.has(name) };
-  const queue = queueOf(store, pool, page, sets[0] ?? []);
+  const queue = queueOf(store, pool, page, sets[0] ?? [], asked);
   const settling = (addresses: readonly Address[], isNew: boolean): Choice => ({
     addresses,
     settle() {
@@ -155,8 +155,18 @@ function recover(store: ReservationStore, pool: string, set: RangeSet, claims: R
   if (lines.length > 0) store.queues.push(pool, lines);
 }
 
-/** What rests in the queue. `head` moves past what was looked at, but not past what does not leave the queue yet. */
-function queueOf(store: ReservationStore, pool: string, page: AddressQueuePage | undefined, set: RangeSet) {
+/** Does a line of the queue from this place on have the address? */
+function isInQueue(store: ReservationStore, pool: string, { text }: Address, from: number): boolean {
+  for (let page = store.queues.read(pool, from); page && page.lines.length > 0; page = store.queues.read(pool, page.lines.at(-1)!.next))
+    if (page.lines.some((line) => parseResting(line.text)?.addresses.some((address) => address.text === text))) return true;
+  return false;
+}
+
+/**
+ * What rests in the queue. `head` moves past what was looked at, but not past what does not leave the queue yet. An address that was `asked` for
+ * while it rested is in the queue once more when it is released again, and rests until that last line's time.
+ */
+function queueOf(store: ReservationStore, pool: string, page: AddressQueuePage | undefined, set: RangeSet, asked: ReadonlySet<string>) {
   let lines = page?.lines ?? [];
   let index = 0;
   const queue = {
@@ -174,8 +184,10 @@ function queueOf(store: ReservationStore, pool: string, page: AddressQueuePage |
         if (resting && !isDue(resting.since)) return undefined;
         index++;
         queue.head = line.next;
-        const first = resting?.addresses.find((address) => rangeOf(set, address) && !store.isClaimed(address.text));
-        if (first) return { first, together: resting!.addresses };
+        const together =
+          resting?.addresses.filter((address) => !asked.has(address.text) || !isInQueue(store, pool, address, line.next)) ?? [];
+        const first = together.find((address) => rangeOf(set, address) && !store.isClaimed(address.text));
+        if (first) return { first, together };
       }
       return undefined;
     },

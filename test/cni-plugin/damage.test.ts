@@ -97,6 +97,26 @@ describe('a record that is damaged', () => {
   });
 });
 
+describe('claims of a valid attachment', () => {
+  it.each([
+    ['is another file than its claims are, with nothing in it', (path: string) => writeFileSync(path, '')],
+    ['is gone', () => undefined],
+  ])('are kept by GC when its record %s, so that nobody else is given its addresses', async (_, leave) => {
+    const node = await nodeWithPods();
+    for (const store of ['podwire', '_host-ports']) {
+      rmSync(recordOf('a', store));
+      leave(recordOf('a', store));
+    }
+    expect((await node.run('GC', undefined, gcConfig('a', 'b'))).exitCode).toBe(0);
+    expect(held(node)).toEqual([...ofA, ...ofB].sort());
+    expect(node.damages).toEqual([]);
+    expect((await node.run('ADD', 'c')).json).toMatchObject({ ips: [{ address: '10.244.1.4/24' }, { address: 'fd00:10:244:1::4/64' }] });
+    expect((await node.run('DEL', 'a', config)).exitCode).toBe(0);
+    expect((await node.run('GC', undefined, gcConfig('b', 'c'))).exitCode).toBe(0);
+    expect(held(node)).toEqual([...ofB, '10.244.1.4', 'fd00:10:244:1::4'].sort());
+  });
+});
+
 describe('the report of a damage', () => {
   const damage = { what: 'reservation of container c1 eth0', outcome: 'it held nothing', text: 'wha\0t' };
 

@@ -69,6 +69,19 @@ describe('a released address', () => {
     expect(store.owners()).not.toContain('w@eth0');
   });
 
+  it('that somebody asked for while it rested rests anew when it is released again', () => {
+    const { store, clock } = timed();
+    const first = reserveAddresses(store, small, request('a'));
+    releaseAddresses(store, first);
+    reserveAddresses(store, small, request('b'), [first.addresses[0]]);
+    clock.now += defaultQuarantine - 1;
+    releaseAddresses(store, request('b'));
+    clock.now += 1;
+    expect(textsOf(reserveAddresses(store, small, request('c')))[0]).toBe('10.0.0.3');
+    clock.now += defaultQuarantine - 1;
+    expect(textsOf(reserveAddresses(store, small, request('d')))[0]).toBe('10.0.0.2');
+  });
+
   it('is never given within its quarantine while another is free, whatever came before', () => {
     const step = fc.record({
       do: fc.constantFrom('add', 'remove', 'ask'),
