@@ -1,4 +1,4 @@
-import { type AddressOwner, ownerKey, releaseMark, type ReservationStore, sameOwner, withoutReleaseMark } from '../ipam/index.ts';
+import { type AddressOwner, isOwner, ownerKey, releaseMark, type ReservationStore, sameOwner, withoutReleaseMark } from '../ipam/index.ts';
 import { tryParseAddress } from '../net/index.ts';
 import { CniError, cniErrorCodes } from './errors.ts';
 import { type HostPort, hostPortText } from './port-maps.ts';
@@ -98,8 +98,8 @@ export function decodeHostPorts(text: string | undefined): HostPortRecord | unde
       ...(JSON.parse(marked ?? text) as Partial<HostPortRecord> | null),
       ...(marked === undefined ? {} : { state: 'releasing' }),
     };
-    const { containerId, ifname, network, hostPorts, state } = record;
-    if (typeof containerId !== 'string' || typeof ifname !== 'string' || typeof network !== 'string') return undefined;
+    const { network, hostPorts, state } = record;
+    if (!isOwner(record) || typeof network !== 'string') return undefined;
     if ((state !== 'reserved' && state !== 'releasing') || !Array.isArray(hostPorts) || !hostPorts.every(isHostPort)) return undefined;
     return record as HostPortRecord;
   } catch {

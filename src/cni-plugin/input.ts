@@ -3,6 +3,7 @@ import { badVariable, type CniArgs, parseCniArgs, podOfArgs } from './cni-args.t
 import { CniError, cniErrorCodes } from './errors.ts';
 import { asObject, type Fields, invalid, listField, textField } from './fields.ts';
 import { ipamType } from './ipam-options.ts';
+import { isContainerId } from '../ipam/index.ts';
 import { type IpamPluginOptions, isLinkName, type PluginOptions, parseIpamPluginOptions, parseOptions, parseVersion } from './options.ts';
 import { pluginType } from './render/conflist.ts';
 import { isAtLeast } from './versions.ts';
@@ -134,7 +135,7 @@ function parseStdin(stdin: string): Fields {
 
 function parseAttachment(environment: Invocation['environment'], args: CniArgs): Attachment {
   const { CNI_CONTAINERID: containerId = '', CNI_IFNAME: ifname = '', CNI_NETNS: netns = '' } = environment;
-  if (!/^[a-zA-Z0-9][\w.-]{0,199}$/.test(containerId))
+  if (!isContainerId(containerId))
     throw badVariable('CNI_CONTAINERID', containerId, 'may hold letters, digits, dot, dash and underscore, at most 200');
   if (!isLinkName(ifname) || ifname.includes('@'))
     throw badVariable('CNI_IFNAME', ifname, 'is not a link name (1 to 15 characters, no blank, no slash, no colon)');

@@ -13,6 +13,8 @@ export {
   type AddressOwner,
   decodeReservation,
   encodeReservation,
+  isContainerId,
+  isOwner,
   ownerKey,
   releaseMark,
   type ReservationRecord,

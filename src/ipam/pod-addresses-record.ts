@@ -32,6 +32,16 @@ export interface ReservationRecord extends AddressOwner {
 /** File name of an owner: neither part holds an @ or a slash. */
 export const ownerKey = ({ containerId, ifname }: AddressOwner): string => `${containerId}@${ifname}`;
 
+/** As CNI_CONTAINERID may be (CNI spec, section 2 "Parameters"). */
+export const isContainerId = (text: string): boolean => /^[a-zA-Z0-9][\w.-]{0,199}$/.test(text);
+
+/** What names an owner in a record, if it can be a name at all. */
+export const isOwner = (value: { readonly containerId?: unknown; readonly ifname?: unknown }): value is AddressOwner =>
+  typeof value.containerId === 'string' &&
+  isContainerId(value.containerId) &&
+  typeof value.ifname === 'string' &&
+  /^[^\s/:@\0]{1,15}$/.test(value.ifname);
+
 export const sameOwner = (a: AddressOwner, b: AddressOwner): boolean => a.containerId === b.containerId && a.ifname === b.ifname;
 
 export const encodeReservation = (record: ReservationRecord): string =>
@@ -58,8 +68,9 @@ export function decodeReservation(text: string): ReservationRecord | undefined {
   } catch {
     return undefined;
   }
-  const { containerId, ifname, network, pod, ipam, pool, netns, netnsInode, hostLink, addresses, state, bootId, reservedAt } = fields;
-  for (const field of [containerId, ifname, network, netns, hostLink, bootId, reservedAt]) if (typeof field !== 'string') return undefined;
+  const { network, pod, ipam, pool, netns, netnsInode, hostLink, addresses, state, bootId, reservedAt } = fields;
+  if (!isOwner(fields)) return undefined;
+  for (const field of [network, netns, hostLink, bootId, reservedAt]) if (typeof field !== 'string') return undefined;
   for (const field of [pod, ipam, pool]) if (field !== undefined && typeof field !== 'string') return undefined;
   if (typeof netnsInode !== 'number' || (state !== 'reserved' && state !== 'releasing') || !Array.isArray(addresses)) return undefined;
   const parsed = addresses.map((address) => (typeof address === 'string' ? tryParseAddress(address) : undefined));

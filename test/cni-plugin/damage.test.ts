@@ -95,6 +95,14 @@ describe('a record that is damaged', () => {
       'reservation in network podwire, claim on fd00:10:244:1::2',
     ]);
   });
+
+  it('so that it names no container that there can be is removed like any other', async () => {
+    const node = await nodeWithPods();
+    for (const store of ['podwire', '_host-ports'])
+      writeFileSync(recordOf('a', store), readFileSync(recordOf('a', store), 'utf8').replace('c-a', 'c/a'));
+    expect((await node.run('GC', undefined, gcConfig('b'))).stdout).toBe('');
+    expect(held(node)).toEqual(ofB);
+  });
 });
 
 describe('claims of a valid attachment', () => {
