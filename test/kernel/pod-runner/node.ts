@@ -98,13 +98,13 @@ export const podOf = (name: string, container: Partial<Container>, spec: Partial
   spec: { nodeName: 'worker-1', terminationGracePeriodSeconds: 2, containers: [{ name: 'main', ...container }], ...spec },
 });
 
-/** Waits until it gives something, for ten seconds at most; looks every 5 ms. */
+/** Waits until it gives something, for half a minute at most; looks every 5 ms. */
 export async function eventually<T>(what: string, look: () => T | undefined | false): Promise<T> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 30_000;
   for (;;) {
     const found = look();
     if (found !== undefined && found !== false) return found;
-    if (Date.now() > end) throw new Error(`waited 10 s in vain until ${what}`);
+    if (Date.now() > end) throw new Error(`waited 30 s in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

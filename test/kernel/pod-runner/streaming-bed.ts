@@ -142,7 +142,11 @@ export async function streamingBed(): Promise<StreamingBed> {
       await kube.create(resources.pods, podOf(name, container, { terminationGracePeriodSeconds: 0, ...spec }));
       return until(`pod ${name} runs`, async () => {
         const found = await pod(name);
-        return found.status?.containerStatuses?.some(({ state }) => state?.running ?? state?.terminated) ? found : undefined;
+        // One that ends at once may have run, and wait to be run again, between two looks.
+        const hasRun = found.status?.containerStatuses?.some(
+          ({ state, lastState }) => state?.running ?? state?.terminated ?? lastState?.terminated,
+        );
+        return hasRun ? found : undefined;
       });
     },
     pod,
@@ -165,12 +169,12 @@ export async function streamingBed(): Promise<StreamingBed> {
   };
 }
 
-/** Waits until it gives something, for ten seconds at most. */
+/** Waits until it gives something, for half a minute at most. */
 export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-  for (const end = Date.now() + 10_000; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
+  for (const end = Date.now() + 30_000; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
-    if (Date.now() > end) throw new Error(`waited 10 s in vain until ${what}`);
+    if (Date.now() > end) throw new Error(`waited 30 s in vain until ${what}`);
   }
 }
 
