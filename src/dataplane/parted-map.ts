@@ -57,7 +57,7 @@ export class PartedMap<K, V> implements ReadonlyMap<K, V> {
    */
   edited(edits: ListEdits<Part<K, V>>): PartedMap<K, V> {
     if (this.#next) return new PartedMap(applyListEdits(this.parts, edits), this.overlapping);
-    const counts = this.overlapping ? (this.#counts ?? countKeys(this.parts)) : undefined;
+    const counts = this.#counts;
     if (counts) {
       for (const { value } of edits.removed) if (value) for (const key of value.keys()) counts.set(key, counts.get(key)! - 1);
       for (const { value } of edits.added) if (value) for (const key of value.keys()) counts.set(key, (counts.get(key) ?? 0) + 1);

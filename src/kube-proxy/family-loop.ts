@@ -61,6 +61,14 @@ interface Change {
   readonly cleanFlows: boolean;
 }
 
+/** What is known of the kernel. */
+interface Held {
+  readonly rules: unknown;
+  readonly readAt: number;
+  /** The rules are as they were read, not those that were wanted. */
+  readonly asRead: boolean;
+}
+
 /** The loop of one family: input -> model -> rules -> smallest restore -> kernel. `initial` is what the kernel held just now. */
 export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: unknown): FamilyLoop {
   const { programmer, flows, options, metrics, context } = dependencies;
@@ -69,8 +77,9 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
   const log = context.log.child({ component: 'proxy', family: `IPv${family}` });
   const compile = createProxyCompiler(family);
 
-  /** Kept over turns, so that a sync reads nothing; given up when it may be wrong. `asRead` while the rules are as they were read. */
-  let kernel: { rules: unknown; readAt: number; asRead: boolean } | undefined = { rules: initial, readAt: clock.monotonic(), asRead: true };
+  const heldAsRead = (rules: unknown): Held => ({ rules, readAt: clock.monotonic(), asRead: true });
+  /** Kept over turns, so that a sync reads nothing; given up when it may be wrong. */
+  let kernel: Held | undefined = heldAsRead(initial);
   let applied: ProxyModel | undefined;
   let latest: ProxyModel | undefined;
   let toldProblems = '';
@@ -90,13 +99,13 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
     if (!kernel || auditor.isDoubtful()) {
       auditor.reading();
       hasRead = true;
-      kernel = { rules: await programmer.read(), readAt: clock.monotonic(), asRead: true };
+      kernel = heldAsRead(await programmer.read());
     }
     return { rules: kernel.rules, model: applied, nodeAddresses: new Set() };
   }
 
   function audited(rules: unknown): void {
-    kernel = { rules, readAt: clock.monotonic(), asRead: true };
+    kernel = heldAsRead(rules);
   }
 
   async function program(change: unknown, { rules, model }: State): Promise<void> {
@@ -154,7 +163,8 @@ export function createFamilyLoop(dependencies: FamilyLoopDependencies, initial: 
         rules: programmer.diff(actual.rules, desired.rules),
         cleanFlows: mayHaveStaleFlows(actual.model, desired.model!),
       };
-      if (change.rules === undefined && kernel?.asRead)
+      // What an audit has read since is another matter, for the turn that it asks for.
+      if (change.rules === undefined && kernel?.asRead && kernel.rules === actual.rules)
         kernel = { ...kernel, rules: programmer.after(actual.rules, undefined, desired.rules), asRead: false };
       if (change.rules !== undefined || change.cleanFlows) return change;
       applied = desired.model;
