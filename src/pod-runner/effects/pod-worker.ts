@@ -1,34 +1,24 @@
 import type { KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/errors.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import { type Container, type Pod, type PodStatus, resources } from '../../objects/client.ts';
+import { type Pod, type PodStatus, resources } from '../../objects/client.ts';
 import { backoffDelay } from '../../runtime/backoff.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/log.ts';
-import { resolveImage } from '../images.ts';
 import { step } from '../machine/step.ts';
-import {
-  type ConfigProblem,
-  initialPodState,
-  isSupervised,
-  type PodAction,
-  type PodFacts,
-  type PodState,
-  type Sandbox,
-} from '../machine/types.ts';
+import { initialPodState, isSupervised, type PodAction, type PodFacts, type PodState, type Sandbox } from '../machine/types.ts';
 import type { PodRunnerOptions } from '../options.ts';
-import { containerEnvironment, type PodPlace, podHostname } from '../render/environment.ts';
-import { ContainerConfigError } from '../render/errors.ts';
+import { type PodPlace, podHostname } from '../render/environment.ts';
 import { launchSpec } from '../render/launch.ts';
 import { nameFiles } from '../render/name-files.ts';
 import { podStatus } from '../render/pod-status.ts';
 import { podSharing } from '../render/security.ts';
 import { podFiles } from '../runtime/pod-files.ts';
-import type { HostPort, Images, PodRef, Runtime, SandboxRequest } from '../runtime/runtime.ts';
-import { bindMounts } from '../volumes/mounts.ts';
+import type { HostPort, PodRef, Runtime, SandboxRequest } from '../runtime/runtime.ts';
 import type { NodeResources } from '../volumes/resource-value.ts';
 import { type PodVolumes, startPodVolumes } from './pod-volumes.ts';
-import { hasProbes, type Prober, startProber } from './prober.ts';
+import { configProblems } from './config-problems.ts';
+import { createPodProbers } from './pod-probers.ts';
 import { createStatusWriter } from './status-writer.ts';
 
 export interface PodWorkerParts {
@@ -89,7 +79,6 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
   let started = adopted !== undefined;
   let cancelWake: (() => void) | undefined;
   let cancelDelete: (() => void) | undefined;
-  const probers = new Map<string, Prober>();
   const status = createStatusWriter(parts);
 
   const volumesDir = podFiles(options.rootDir, ref.uid).volumesDir;
@@ -104,6 +93,13 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
         isStatic,
         onChange: () => poke(),
       });
+
+  const probers = createPodProbers({
+    clock,
+    exec: (container, command, timeout) => runtime.exec(ref, container, command, timeout),
+    onVerdict: poke,
+    onFailure: (kind, message) => record('Warning', 'Unhealthy', `${kind} probe failed: ${message}`),
+  });
 
   const place = (): PodPlace => ({
     ...(volumes ? { references: volumes.references } : {}),
@@ -132,7 +128,7 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
       sandbox,
       ...(volumes ? { volumes: volumes.state } : {}),
       runs: runtime.runs(ref.uid),
-      probes: new Map([...probers].map(([name, { verdict }]) => [name, verdict])),
+      probes: probers.verdicts(),
       configProblems: isSupervised(pod) ? new Map() : configProblems(pod, place(), runtime.images),
     };
   }
@@ -164,7 +160,7 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
     if (stopped) return;
     if (wakes.length > 0) wake(Math.min(...wakes));
     const known = facts();
-    syncProbers(known);
+    probers.sync(known, containers(), place().podIPs[0]);
     if (!started && [...known.runs.values()].some(({ phase }) => phase === 'running')) {
       started = true;
       parts.onStarted(clock.monotonic() - begun);
@@ -246,39 +242,13 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
     events.record({ regarding: isStatic ? (status.current ?? pod) : pod, type, reason, message });
   }
 
-  function syncProbers({ runs, pod: current }: PodFacts): void {
-    const supervised = isSupervised(current);
-    const ending = gone || Boolean(current.metadata.deletionTimestamp);
-    for (const container of containers()) {
-      const run = supervised ? { attempt: 0, phase: 'running' as const } : runs.get(container.name);
-      const prober = probers.get(container.name);
-      const wanted = run?.phase === 'running' && hasProbes(container);
-      if (prober && (!wanted || prober.verdict.attempt !== run.attempt)) {
-        prober.stop();
-        probers.delete(container.name);
-      } else if (ending) prober?.readinessOnly();
-      const address = place().podIPs[0];
-      if (!wanted || ending || probers.has(container.name) || address === undefined) continue;
-      probers.set(
-        container.name,
-        startProber(container, run.attempt, {
-          clock,
-          address,
-          exec: (command, timeout) => runtime.exec(ref, container.name, command, timeout),
-          onVerdict: poke,
-          onFailure: (kind, message) => record('Warning', 'Unhealthy', `${kind} probe failed: ${message}`),
-        }),
-      );
-    }
-  }
-
   function stop(): void {
     stopped = true;
     volumes?.stop();
     cancelWake?.();
     cancelDelete?.();
     status.stop();
-    for (const prober of probers.values()) prober.stop();
+    probers.stop();
   }
 
   poke();
@@ -306,29 +276,6 @@ export function startPodWorker(first: Pod, isStatic: boolean, adopted: Adopted |
     poke,
     stop,
   };
-}
-
-/** Why containers cannot be started as they are configured. */
-function configProblems(pod: Pod, place: PodPlace, images: Images | undefined): Map<string, ConfigProblem> {
-  const problems = new Map<string, ConfigProblem>();
-  for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
-    const problem = images
-      ? images.problem(pod.metadata.uid ?? '', container.name, container.image ?? '', container.imagePullPolicy)
-      : builtInProblem(container);
-    if (problem) problems.set(container.name, problem);
-    try {
-      bindMounts(pod, container, containerEnvironment(pod, container, place), place.volumesDir ?? '');
-    } catch (error) {
-      if (!(error instanceof ContainerConfigError)) throw error;
-      problems.set(container.name, { kind: 'config', message: error.message });
-    }
-  }
-  return problems;
-}
-
-function builtInProblem(container: Container): ConfigProblem | undefined {
-  const image = resolveImage(container);
-  return image.kind === 'unknown' ? { kind: 'image', message: image.message } : undefined;
 }
 
 const hostPorts = ({ spec }: Pod): HostPort[] =>
